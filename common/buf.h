@@ -1,0 +1,44 @@
+/*
+ * buf.h - a growing byte buffer with a hard maximum.
+ *
+ * Writers never check each append: an append that would pass the maximum is
+ * dropped whole and sets `overflow`, which the owner looks at once, at the end.
+ * The bytes are always followed by a NUL that does not count in `len`.
+ */
+#ifndef COMMON_BUF_H
+#define COMMON_BUF_H
+
+#include "rc.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    char *data; /* NULL until the first append */
+    size_t len;
+    size_t size; /* allocated */
+    size_t max;  /* most that len may reach */
+    bool overflow;
+};
+
+/* An empty buffer that may grow to `max` bytes. No allocation yet. */
+void buf_init(struct buf *b, size_t max);
+/* Free the bytes; the buffer can be used again with the same maximum. */
+void buf_fini(struct buf *b);
+/* Empty, keep the allocation, clear overflow. */
+void buf_clear(struct buf *b);
+
+void buf_add(struct buf *b, const void *data, size_t len);
+void buf_str(struct buf *b, const char *s);
+void buf_char(struct buf *b, char c);
+void buf_i64(struct buf *b, int64_t v); /* plain decimal, without printf */
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+/* `s` as a JSON string with its quotes (RFC 8259 section 7); s is valid UTF-8. */
+void buf_json(struct buf *b, const char *s, size_t len);
+/* epoch ms as a quoted ISO-8601 UTC time, "2026-11-22T15:46:43.096Z"; years 0001..9999. */
+void buf_time(struct buf *b, int64_t at_ms);
+
+/* The bytes as a C string: "" when nothing was written. Borrowed. */
+const char *buf_cstr(const struct buf *b);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * field.h - declarative check of a JSON body: a table of fields in, typed values
+ * out, every fault collected. Handlers see only what passed.
+ *
+ * Messages and codes are the reference's (contract 1.6, zod 4), so that clients
+ * of SyncKairos 2.0 read what they know. The same tables make the OpenAPI schemas.
+ */
+#ifndef COMMON_FIELD_H
+#define COMMON_FIELD_H
+
+#include "rc.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct buf;
+struct json_object;
+
+enum field_type {
+    F_END, /* ends a table */
+    F_UUID,
+    F_INT,  /* any JSON number of integral value within +-2^53 */
+    F_STR,  /* length in code points */
+    F_ENUM, /* one_of "a|b|c" */
+    F_BOOL,
+    F_OBJECT, /* free object, max bytes as JSON text */
+    F_ARRAY,  /* of objects described by `items` */
+};
+
+struct field {
+    const char *name;
+    enum field_type type;
+    const char *label; /* "Total time": begins the messages of this field */
+    int64_t min, max;  /* F_INT value, F_STR/F_ARRAY length, F_OBJECT bytes; both 0: no bound */
+    const char *one_of;
+    const struct field *items;
+    bool required;
+    const char
+        *missing; /* message when missing or of the wrong kind; NULL: zod's default text */
+    const char *too_small; /* full message; NULL: made from label and min */
+    const char *too_big;
+    const char *doc; /* one sentence for OpenAPI */
+};
+
+/* One fault: `field` is a dotted path ("participants.0.total_time_ms"), `code` zod's name. */
+struct issue {
+    const char *field;
+    const char *message;
+    const char *code;
+    struct issue *next;
+};
+
+/* A checked body. Everything is the arena's. */
+struct body {
+    const struct field *fields;
+    struct json_object *json; /* NULL when no body was sent */
+    struct issue
+        *issues; /* in the order of the table, then unrecognized keys; NULL when clean */
+    struct issue **tail;
+};
+
+/*
+ * Check `json` (an object; NULL counts as {}) against `fields`. strict: unknown
+ * keys at any depth but inside F_OBJECT are faults `unrecognized_key`; else ignored.
+ * RC_OK; RC_VALIDATION "Request validation failed" with body->issues filled.
+ */
+enum rc body_check(struct body *b, const struct field *fields, struct json_object *json,
+                   bool strict, struct arena *mem, struct fail *f) MUSTCHECK;
+
+/* Add a fault found later (a rule over several fields); `path` is printf-style. */
+void body_issue(struct body *b, struct arena *mem, const char *path, const char *code,
+                const char *message);
+
+/* Typed values. `obj` is b->json or one item of an array; a missing key gives the fallback. */
+bool body_has(struct json_object *obj, const char *name);
+int64_t body_int(struct json_object *obj, const char *name, int64_t fallback);
+bool body_bool(struct json_object *obj, const char *name, bool fallback);
+const char *body_str(struct json_object *obj,
+                     const char *name); /* NULL when missing; borrowed */
+size_t body_array_len(struct json_object *obj, const char *name);
+struct json_object *body_array_at(struct json_object *obj, const char *name, size_t i);
+
+/* `details` of the error answer: [{"field","message","code"},...]. */
+void issues_json(struct buf *out, const struct issue *issues);
+
+/* The table as a closed JSON Schema (OpenAPI 3.1) object. */
+void field_schema(struct buf *out, const struct field *fields);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * keys.h - the names of every Redis key and channel of the sync side.
+ *
+ * A session id falls into one of 64 partitions, NN = crc16(lower-case id) mod 64, and
+ * every key and channel of the partition carries the hash tag {sNN}: one
+ * script finds all its keys in one slot of a Cluster. No other file builds a
+ * key (design: architecture, "Redis").
+ */
+#ifndef COMMON_KEYS_H
+#define COMMON_KEYS_H
+
+#include "id.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define KEYS_PARTITIONS 64
+#define KEY_MAX 160 /* with the NUL; the prefix may have 64 */
+
+struct key {
+    char s[KEY_MAX];
+    size_t len;
+};
+
+/* The partition of a session, 0..63; case of `id` does not matter. */
+int keys_partition(const char *id);
+
+/* Keys of one session; `id` is a 36-character UUID of any case. */
+struct key keys_session(const char *prefix, const char *id); /* hash v e c h m p:<k> g:<k> */
+struct key keys_channel(const char *prefix, const char *id); /* channel: deltas, event.h */
+struct key keys_switch_limit(const char *prefix, const char *id);
+
+/* Keys of one partition, 0..63. */
+struct key keys_wakeups(const char *prefix,
+                        int partition);                  /* zset id -> next instant, epoch ms */
+struct key keys_wake(const char *prefix, int partition); /* channel: "the earliest moved" */
+struct key keys_audit(const char *prefix, int partition); /* stream */
+struct key keys_life(const char *prefix,
+                     int partition); /* hash run_id n seen gap_from backlog */
+struct key keys_lease(const char *prefix, int partition); /* string: the timekeeper at work */
+
+/* Limit of one caller: kind "get", "create", "general", "time"; who: address or user, any text.
+ */
+struct key keys_limit(const char *prefix, const char *kind, const char *who);
+/* string with a TTL: some timekeeper is alive. */
+struct key keys_timekeeper(const char *prefix);
+
+/* The session id at the end of a channel name; false when it is no session channel. */
+bool keys_channel_id(const char *channel, size_t len, char id[ID_LEN + 1]);
+
+#endif

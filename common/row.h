@@ -1,0 +1,42 @@
+/*
+ * row.h - one compact text row of tagged values, driven by a table.
+ *
+ * "i0b5f... x0 t60000 u1234": one letter, the value, a space. A field at its
+ * default is left out, an unknown letter is an error. Values hold no
+ * space and no control character (strings are percent-encoded), so rows can be
+ * lines of an event, and people can read them. Decoding allocates nothing.
+ */
+#ifndef COMMON_ROW_H
+#define COMMON_ROW_H
+
+#include "rc.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+
+enum row_type {
+    ROW_END,
+    ROW_I64,  /* int64_t */
+    ROW_I32,  /* int32_t */
+    ROW_ENUM, /* an enum, 0..max-1 */
+    ROW_BOOL, /* bool; present = true */
+    ROW_TEXT, /* char[max], NUL-terminated, percent-encoded on the wire */
+};
+
+struct row_field {
+    char tag;
+    enum row_type type;
+    size_t offset;
+    int64_t max;      /* ROW_ENUM: members; ROW_TEXT: size of the array */
+    int64_t fallback; /* value when left out (numbers) */
+};
+
+/* Append the row of `obj`; no newline. */
+void row_encode(struct buf *out, const struct row_field *fields, const void *obj);
+
+/* Fill `obj` (every field of the table is set). RC_OK or RC_STATE_UNREADABLE. */
+enum rc row_decode(const char *s, size_t len, const struct row_field *fields, void *obj,
+                   struct fail *f) MUSTCHECK;
+
+#endif

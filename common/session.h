@@ -1,0 +1,224 @@
+/*
+ * session.h - the engine: what a sync session is and how it changes.
+ *
+ * A pure function of (state, command, now): no I/O, no clock of its own, so
+ * the workers, the timekeeper, the tests and the fuzzers run the same code.
+ * Nothing ticks: a remaining time is `bank - (now - cycle_started_at)`. Times
+ * are epoch milliseconds of Redis TIME; 0 means "not set". Contract: spec sync,
+ * sections 1-5.
+ *
+ * A change is applied in memory and described by `struct change`; rows that it touched carry
+ * `dirty`, which session_row.h and event.h turn into what is stored and
+ * published. The caller first applies what is due (session_due,
+ * session_expire), one change at a time, then its command.
+ */
+#ifndef COMMON_SESSION_H
+#define COMMON_SESSION_H
+
+#include "id.h"
+#include "rc.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SESSION_PARTICIPANTS_MAX 1000
+#define SESSION_METADATA_MAX (10 * 1024)
+#define SESSION_OWNER_MAX 256
+#define SESSION_IDLE_MS (24 * 3600 * 1000LL)
+
+enum sync_mode {
+    MODE_UNSET,
+    MODE_PER_PARTICIPANT,
+    MODE_PER_CYCLE,
+    MODE_PER_GROUP,
+    MODE_GLOBAL,
+    MODE_COUNT_UP,
+    MODE__MAX
+};
+
+enum sync_status {
+    STATUS_UNSET,
+    STATUS_PENDING,
+    STATUS_RUNNING,
+    STATUS_PAUSED,
+    STATUS_COMPLETED,
+    STATUS_EXPIRED,
+    STATUS_CANCELLED,
+    STATUS__MAX
+};
+
+enum event_type {
+    EVENT_NONE,
+    EVENT_SESSION_CREATED,
+    EVENT_SESSION_STARTED,
+    EVENT_CYCLE_SWITCHED,
+    EVENT_SESSION_PAUSED,
+    EVENT_SESSION_RESUMED,
+    EVENT_PARTICIPANT_EXPIRED,
+    EVENT_PARTICIPANT_ADDED,
+    EVENT_PARTICIPANT_ADJUSTED,
+    EVENT_PARTICIPANT_REMOVED,
+    EVENT_SESSION_COMPLETED,
+    EVENT_SESSION_CANCELLED,
+    EVENT_SESSION_EXPIRED,
+    EVENT_SESSION_DELETED,
+    EVENT__MAX
+};
+
+enum change_reason {
+    REASON_NONE,
+    REASON_TIMEOUT,
+    REASON_IDLE,
+    REASON_RECOVERY,
+    REASON_COMPLETED,
+    REASON_CANCELLED,
+    REASON_LAST_ONE_LEFT,
+    REASON_CYCLES_DONE,
+    REASON__MAX
+};
+
+enum participant_out { OUT_NONE, OUT_REMOVED, OUT_ELIMINATED, OUT__MAX };
+
+/* Wire words: "per_participant", "running", "session_created", "timeout", ...; "" for the 0
+ * member. */
+const char *sync_mode_name(enum sync_mode m);
+const char *sync_status_name(enum sync_status s);
+const char *event_type_name(enum event_type t);
+const char *change_reason_name(enum change_reason r);
+const char *participant_out_name(enum participant_out o);
+/* The member with that wire word, or the 0 member. */
+enum sync_mode sync_mode_parse(const char *s);
+
+struct participant {
+    char id[ID_LEN + 1];
+    char group_id[ID_LEN + 1]; /* "" when unset */
+    int64_t index;
+    int64_t total_time_ms; /* bank left as of cycle_started_at */
+    int64_t allotted_ms;   /* bank as created, moved by adjustments */
+    int64_t time_used_ms;  /* wall time of own turns without pauses, as of the last change */
+    int64_t cycle_count;
+    enum participant_out out;
+    bool has_expired;
+    bool dirty; /* touched since the last session_clean */
+};
+
+struct session {
+    char id[ID_LEN + 1];
+    enum sync_mode mode;
+    enum sync_status status;
+    int64_t version;       /* 1 at creation, +1 per change */
+    char epoch[EPOCH_MAX]; /* this life of the session */
+    int64_t total_time_ms;
+    int64_t time_per_cycle_ms; /* -1 unset (JSON null) */
+    int64_t increment_ms;
+    int64_t max_time_ms; /* -1 unset (omitted) */
+    int64_t created_at, updated_at, session_started_at, session_completed_at;
+    int64_t cycle_started_at; /* last charge of the open turn */
+    int64_t paused_at, paused_total_ms;
+    int64_t paused_charged_at; /* up to where paused_total_ms counts, while paused */
+    int64_t cycle_number;      /* 0 before start */
+    int64_t turn_used_ms;      /* running time of the open turn that is already charged */
+    int32_t active;            /* place in p[], -1 none */
+    struct {
+        int64_t version, at; /* version 0: never */
+        int32_t expired;     /* place in p[], -1 none */
+    } last_timeout;
+    struct {
+        enum change_reason reason; /* REASON_NONE until terminal */
+        int32_t expired, winner;   /* places in p[], -1 none */
+    } result;
+    char owner[SESSION_OWNER_MAX]; /* "" anonymous */
+    char *metadata;                /* JSON text of an object or NULL; owned */
+    struct participant *p;         /* owned */
+    size_t n;
+    bool dirty; /* the header was touched since the last session_clean */
+};
+
+/* Defined empty state: no participants, active -1, optional fields unset. */
+void session_init(struct session *s);
+/* Frees what it owns; s may be initialised again. Safe on a zeroed struct. */
+void session_fini(struct session *s);
+/* dst (initialised) becomes a deep copy of src. */
+void session_copy(struct session *dst, const struct session *src);
+/* Make room for and return p[n], zeroed, n grown by one; pointers into p[] become invalid. */
+struct participant *session_add_participant(struct session *s);
+/* Clear all dirty marks. */
+void session_clean(struct session *s);
+/* Place of a participant by id (any case), -1 when there is none. */
+int32_t session_find(const struct session *s, const char *participant_id);
+
+/* What one change was; places refer to p[]. */
+struct change {
+    enum event_type type; /* EVENT_NONE: nothing changed */
+    enum change_reason reason;
+    int64_t version;     /* after the change */
+    int64_t at_ms;       /* the instant it takes effect (a deadline for an expiry) */
+    int32_t participant; /* whom it is about: the one whose turn ended or began; -1 none */
+    int32_t expired;     /* who was found at zero, -1 none */
+    int64_t remaining_ms, elapsed_ms; /* of `participant` after the change; -1 none */
+};
+
+/*
+ * Complete a draft: the caller has set id, mode, participants (id, group_id, index,
+ * total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms, max_time_ms, metadata, owner,
+ * epoch. Sets the rest for version 1, pending. RC_OK; RC_VALIDATION with details
+ * [{field,message,code}] for a duplicate participant_id or a mode that is not built yet.
+ */
+enum rc session_create(struct session *s, int64_t now_ms, struct change *c,
+                       struct fail *f) MUSTCHECK;
+
+enum command_type {
+    COMMAND_NONE,
+    COMMAND_START,
+    COMMAND_SWITCH,
+    COMMAND_PAUSE,
+    COMMAND_RESUME,
+    COMMAND_COMPLETE,
+    COMMAND_DELETE,
+    COMMAND__MAX
+};
+
+struct command {
+    enum command_type type;
+    int64_t expected_version;           /* 0: not asked for */
+    const char *current_participant_id; /* switch guard, NULL: none */
+    const char *next_participant_id;    /* switch, NULL: rotation */
+};
+
+/*
+ * Apply one command at `now_ms` (clamped up to the last instant of the session). The caller has
+ * applied everything due. Order: guards (expected_version, current_participant_id), then the
+ * transition table (spec sync, section 5).
+ *
+ * RC_OK: c tells the change; EVENT_NONE when the command changes nothing (complete of a
+ * terminal session). RC_CONFLICT: a guard failed, details filled. RC_TRANSITION: with the
+ * reference's message. RC_VALIDATION: next_participant_id unknown or out. On failure s is
+ * untouched. COMMAND_DELETE: version + 1, the rest of the state stays as it was.
+ */
+enum rc session_command(struct session *s, const struct command *cmd, int64_t now_ms,
+                        struct change *c, struct fail *f) MUSTCHECK;
+
+/* When the running clock reaches zero, epoch ms; 0 when no clock does. */
+int64_t session_deadline(const struct session *s);
+/* When the session ends untouched (spec sync, section 5): `ended_ttl_ms` after its end when
+ * terminal. */
+int64_t session_last_resort(const struct session *s, int64_t ended_ttl_ms);
+/* The earlier of the two: when the timekeeper has to look at it. */
+int64_t session_wakeup(const struct session *s, int64_t ended_ttl_ms);
+
+/*
+ * Apply the one change that is due first at `now_ms` at its own instant: an expiry, or the
+ * deletion of an idle session. False, and c->type EVENT_NONE, when nothing is due.
+ */
+bool session_expire(struct session *s, int64_t now_ms, int64_t ended_ttl_ms, struct change *c);
+
+/*
+ * Pause a running session as of `gap_from_ms` (not before its last instant): the store was away
+ * too long. False when it was not running.
+ */
+bool session_recover(struct session *s, int64_t gap_from_ms, struct change *c);
+
+/* What a client sees at `now_ms`: bank left, 0..; the open turn counted for the active one. */
+int64_t session_remaining(const struct session *s, size_t place, int64_t now_ms);
+
+#endif

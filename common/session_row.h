@@ -1,0 +1,40 @@
+/*
+ * session_row.h - a session as the fields of its Redis hash, and back.
+ *
+ * Fields: `h` the header, `m` the metadata as sent (absent when there is none),
+ * `p:<k>` one participant (k = place in the list). `v` (version), `e` (epoch as committed), `c`
+ * (commit id) are the commit's own (session_store.h). The same field/value pairs travel in
+ * events.
+ */
+#ifndef COMMON_SESSION_ROW_H
+#define COMMON_SESSION_ROW_H
+
+#include "rc.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+struct session;
+struct buf;
+
+#define SESSION_FIELD_MAX 16 /* "p:999" and the NUL, with room */
+
+/*
+ * Walk the fields of s: those marked dirty, or all. `fn` gets name and value, both
+ * borrowed until it returns.
+ */
+void session_fields(const struct session *s, bool all,
+                    void (*fn)(void *ctx, const char *name, const char *value, size_t len),
+                    void *ctx);
+
+/*
+ * Take one field into s (initialised; p[] grows as needed). Names other than h, m, p:<k> are
+ * ignored. RC_OK or RC_STATE_UNREADABLE.
+ */
+enum rc session_field_set(struct session *s, const char *name, size_t name_len,
+                          const char *value, size_t len, struct fail *f) MUSTCHECK;
+
+/* After all fields: whether the whole is consistent (header present, no hole in p[], places in
+ * range). RC_OK or RC_STATE_UNREADABLE. */
+enum rc session_fields_done(struct session *s, struct fail *f) MUSTCHECK;
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * session_store.h - load and commit: the only place that touches session keys.
+ *
+ * Load (one round trip): HGETALL of the hash, life of the partition, TIME.
+ * Commit (one round trip): lua/commit.lua compares version and epoch as they were read,
+ * checks the life (fencing) and that `now` is not more than 1 s old, writes the changed fields,
+ * TTL and wake-up, appends one audit record per change and publishes each delta, or does
+ * nothing. A lost race returns the winner's state in the same reply; the command is applied to
+ * that, at most 32 times. So a command is two round trips, a read one (spec sync, section 1;
+ * design architecture, "Redis").
+ */
+#ifndef COMMON_SESSION_STORE_H
+#define COMMON_SESSION_STORE_H
+
+#include "limit.h"
+#include "rc.h"
+#include "session.h"
+#include <stdint.h>
+
+struct conf;
+struct redis;
+struct redis_batch;
+struct session_store; /* opaque: buffers that live as long as the process */
+
+/*
+ * Commands that ride in the round trip of the load (limits, revocation). `append` adds them to
+ * the batch, `judge` reads their replies; what it fails with is the answer of the call.
+ */
+struct store_rider {
+    void (*append)(void *ctx, struct redis_batch *b);
+    enum rc (*judge)(void *ctx, const struct redis_batch *b, struct fail *f);
+    void *ctx;
+};
+
+/* What a call found out; the state itself is in the caller's struct session. */
+struct store_result {
+    int64_t server_time_ms; /* TIME of the load that was used: `now` of the change */
+    struct change change;   /* the command's own change; EVENT_NONE for a read or no change */
+    bool created; /* session_store_create: false when the same session stood there already */
+    struct limit_state switch_limit; /* known only after a switch that reached the limit */
+    int tries;                       /* commits sent */
+};
+
+struct session_store *session_store_new(const struct conf *conf, struct redis *r);
+void session_store_free(struct session_store *st);
+
+/*
+ * Read one session into `s` (initialised). What is due is committed first.
+ * RC_OK; RC_SESSION_NOT_FOUND "Session <id> not found"; RC_STATE_UNREADABLE;
+ * RC_STORE_UNAVAILABLE; the rider's code.
+ */
+enum rc session_store_get(struct session_store *st, const char *id,
+                          const struct store_rider *rider, struct session *s,
+                          struct store_result *res, struct fail *f) MUSTCHECK;
+
+/*
+ * Apply one command. `actor` (sub of the caller, NULL anonymous) goes into the audit record.
+ * RC_OK with the state after the change; the engine's codes; RC_SESSION_NOT_FOUND
+ * (COMMAND_DELETE of a missing session: RC_OK); RC_CONFLICT after 32 lost races, or when the
+ * command was valid on the state first read and is not on the winner's; RC_LIMITED (switch);
+ * RC_OUTCOME_UNKNOWN when the answer of the commit was lost and another change has followed;
+ * RC_STORE_UNAVAILABLE: nothing was done.
+ */
+enum rc session_store_command(struct session_store *st, const char *id,
+                              const struct command *cmd, const char *actor,
+                              const struct store_rider *rider, struct session *s,
+                              struct store_result *res, struct fail *f) MUSTCHECK;
+
+/*
+ * Create from a draft (session.h, session_create; the epoch is set here). RC_OK, created or
+ * the same body again with nothing happened since; RC_SESSION_EXISTS; RC_VALIDATION; store
+ * codes.
+ */
+enum rc session_store_create(struct session_store *st, struct session *draft, const char *actor,
+                             const struct store_rider *rider, struct store_result *res,
+                             struct fail *f) MUSTCHECK;
+
+/* --- for callers that do their own I/O (the broadcaster's loop) --- */
+
+/* Add the load of `id` to a batch; returns the place of its first command. */
+int session_load_add(struct redis_batch *b, const char *prefix, const char *id);
+/*
+ * Read its replies: state into s (initialised), TIME into *now_us, s->epoch raised to the life
+ * of the partition. RC_OK, RC_SESSION_NOT_FOUND (now_us is set), RC_STATE_UNREADABLE,
+ * RC_STORE_UNAVAILABLE.
+ */
+enum rc session_load_read(const struct redis_batch *b, int place, const char *id,
+                          struct session *s, int64_t *now_us, struct fail *f) MUSTCHECK;
+
+/* --- for the timekeeper --- */
+
+struct store_due {
+    char id[ID_LEN + 1];
+};
+
+/*
+ * Claim a partition for `lease_ms` under the name `owner` (renewing our own claim). On RC_OK
+ * *held says whether we have it; then up to `max` ids with a wake-up at or before TIME are in
+ * due[], *n of them, *next_ms is the instant of the earliest wake-up left (0: none) and *now_ms
+ * is TIME. Also records `seen` and the life of the partition, so an idle partition's outage is
+ * noticed.
+ */
+enum rc session_store_claim(struct session_store *st, int partition, const char *owner,
+                            int64_t lease_ms, struct store_due *due, size_t max, size_t *n,
+                            bool *held, int64_t *next_ms, int64_t *now_ms,
+                            struct fail *f) MUSTCHECK;
+
+/*
+ * Apply and commit everything due of these sessions: two round trips for all of them together
+ * (a lost race is left to the next claim). *applied counts changes. RC_OK or a store code;
+ * sessions that cannot be read are logged and their wake-up put off by a minute.
+ */
+enum rc session_store_expire(struct session_store *st, const struct store_due *due, size_t n,
+                             size_t *applied, struct fail *f) MUSTCHECK;
+
+/* Say that a timekeeper lives (keys_timekeeper, TTL 5 s). */
+enum rc session_store_beat(struct session_store *st, struct fail *f) MUSTCHECK;
+
+#endif
