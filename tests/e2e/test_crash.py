@@ -1,0 +1,121 @@
+"""kill -9 of every part under load: clients recover by themselves within 2 s of its return and see the truth."""
+import signal
+import time
+
+import pytest
+import requests
+
+from tests.lib.load import Player, create_started, eventually
+from tests.lib.watch import Watcher, watch
+
+
+@pytest.fixture
+def stack(make_stack):
+    return make_stack(RATE_LIMIT_ENABLED="false")
+
+
+@pytest.fixture
+def players(stack):
+    playing = [Player(stack, sent) for sent in create_started(stack, 6)]
+    for player in playing:
+        player.start()
+    eventually(lambda: all(len(player.told) > 10 for player in playing))
+    yield playing
+    for player in playing:
+        player.finish()
+
+
+def truth(player):
+    return requests.get(player.url, timeout=10).json()["data"]
+
+
+def judge(players, lost_allowed=False):
+    """Every answered change is in effect exactly once."""
+    for player in players:
+        player.finish()
+        state = truth(player)
+        assert player.wrong == []
+        if not lost_allowed:
+            assert len(player.told) == len(set(player.told)), "no version was given out twice"
+            assert state["version"] >= max(player.told)
+            # created, started, then one version per answered switch and at most one per doubt
+            assert 2 + len(player.told) <= state["version"] <= 2 + len(player.told) + player.doubts
+        used = sum(one["time_used_ms"] for one in state["participants"])
+        left = sum(one["total_time_ms"] for one in state["participants"])
+        assert used + left == 86_400_000 * len(state["participants"]), "time adds up whatever was killed"
+
+
+def test_killed_workers_are_replaced_and_lose_only_the_request_in_hand(stack, players):
+    for _ in range(5):
+        stack.kill("worker", signal.SIGKILL)
+        time.sleep(0.2)
+    back = time.monotonic()
+    eventually(lambda: all(player.last_good > back for player in players), timeout=2)
+    judge(players)
+    assert sum(player.doubts for player in players) <= 5 * len(players)
+
+
+def test_a_killed_broadcaster_is_followed_by_another_and_clients_resync(stack, players):
+    session = players[0].url.rsplit("/", 1)[1]
+    with watch(stack, session) as before:
+        before.wait_for("STATE_SYNC")
+        stack.kill("broadcaster", signal.SIGKILL)
+        before.wait_closed()
+    with eventually(lambda: greeted(stack, session), timeout=5) as after:
+        sync = after.wait_for("STATE_SYNC", timeout=2)
+        assert sync["version"] >= 2
+        judge(players)
+        final = truth(players[0])["version"]
+        assert after.wait_for(lambda m: m.get("version") == final, timeout=2)["state"]["version"] == final
+
+
+def greeted(stack, session):
+    watcher = Watcher(f"{stack.ws_url}?sessionId={session}")
+    watcher.wait_for("CONNECTED", timeout=1)
+    return watcher
+
+
+def test_a_killed_redis_comes_back_and_everybody_holds_the_truth(stack, players):
+    session = players[0].url.rsplit("/", 1)[1]
+    with watch(stack, session) as socket:
+        old = socket.wait_for("STATE_SYNC")["epoch"]
+        stack.kill("redis", signal.SIGKILL)
+        eventually(lambda: stack.redis().ping(), timeout=10)
+        back = time.monotonic()
+        eventually(lambda: all(player.last_good > back for player in players), timeout=2)
+        sync = socket.wait_for(lambda m: m["type"] == "STATE_SYNC" and m["epoch"] > old, timeout=2)
+        assert sync["state"]["epoch"] == sync["epoch"]
+        judge(players, lost_allowed=True)
+        state = truth(players[0])
+        last = socket.wait_for(lambda m: (m.get("epoch"), m.get("version")) == (state["epoch"], state["version"]), timeout=2)
+        assert last["state"]["participants"][0]["time_used_ms"] == state["participants"][0]["time_used_ms"]
+        shown = [(m["epoch"], m["version"]) for m in socket.messages if m["type"] in ("STATE_SYNC", "STATE_UPDATE")]
+        assert shown == sorted(set(shown)), "for one client (epoch, version) only grows"
+
+
+def test_while_redis_is_away_answers_are_503_with_retry_after(stack):
+    [sent] = create_started(stack, 1)
+    url = f"{stack.base_url}/v1/sessions/{sent['session_id']}"
+    stack.kill("redis", signal.SIGSTOP)
+    try:
+        answer = requests.post(f"{url}/switch", timeout=10)
+        assert answer.status_code == 503 and answer.json()["error"]["code"] in ("STORE_UNAVAILABLE", "OUTCOME_UNKNOWN")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert requests.get(f"{stack.base_url}/health", timeout=10).json()["redis"] == "down"
+        assert requests.get(f"{stack.base_url}/ready", timeout=10).status_code == 503
+    finally:
+        stack.kill("redis", signal.SIGCONT)
+    eventually(lambda: requests.get(url, timeout=5).status_code == 200, timeout=2)
+
+
+def test_the_timekeeper_is_taken_over_when_a_broadcaster_dies(stack):
+    from tests.lib.watch import body
+    sent = body(bank=1500)
+    requests.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10)
+    url = f"{stack.base_url}/v1/sessions/{sent['session_id']}"
+    requests.post(f"{url}/start", timeout=10)
+    stack.kill("broadcaster", signal.SIGKILL)
+    key = eventually(lambda: next(iter(stack.redis().keys(f"*session:{sent['session_id']}"))))
+    eventually(lambda: stack.redis().hget(key, "v") == b"3", timeout=5)
+    state = requests.get(url, timeout=10).json()["data"]
+    assert state["version"] == 3 and state["participants"][0]["has_expired"]
