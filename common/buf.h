@@ -2,7 +2,8 @@
  * buf.h - a growing byte buffer with a hard maximum.
  *
  * Writers never check each append: an append that would pass the maximum is
- * dropped whole and sets `overflow`, which the owner looks at once, at the end.
+ * dropped whole, like all after it, and sets `overflow`, which the owner looks at once, at the
+ * end.
  * The bytes are always followed by a NUL that does not count in `len`.
  */
 #ifndef COMMON_BUF_H
@@ -35,7 +36,8 @@ void buf_i64(struct buf *b, int64_t v); /* plain decimal, without printf */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 /* `s` as a JSON string with its quotes (RFC 8259 section 7); s is valid UTF-8. */
 void buf_json(struct buf *b, const char *s, size_t len);
-/* epoch ms as a quoted ISO-8601 UTC time, "2026-11-22T15:46:43.096Z"; years 0001..9999. */
+/* epoch ms as a quoted ISO-8601 UTC time, "2026-11-22T15:46:43.096Z"; years 0001..9999,
+ * what lies outside shows as the nearest instant inside. */
 void buf_time(struct buf *b, int64_t at_ms);
 
 /* The bytes as a C string: "" when nothing was written. Borrowed. */

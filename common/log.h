@@ -22,7 +22,14 @@ struct log_field {
     int64_t num;
 };
 
-#define LOG_STR(k, v) ((struct log_field){ .key = (k), .str = (v) ? (v) : "" })
+/* NULL shows as "". */
+static inline const char *
+log_text(const char *s)
+{
+    return s ? s : "";
+}
+
+#define LOG_STR(k, v) ((struct log_field){ .key = (k), .str = log_text(v) })
 #define LOG_INT(k, v) ((struct log_field){ .key = (k), .num = (v) })
 #define LOG_END ((struct log_field){ .key = 0 })
 

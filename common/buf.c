@@ -1,0 +1,205 @@
+#include "buf.h"
+#include "arena.h"
+
+#include <assert.h>
+#include <stdarg.h>
+
+#define SIZE_FIRST 256
+#define TIME_MIN_MS (-62135596800000LL) /* 0001-01-01T00:00:00.000Z */
+#define TIME_MAX_MS 253402300799999LL   /* 9999-12-31T23:59:59.999Z */
+
+/* Room for `more` bytes and the NUL; false, and nothing more is taken, when max forbids it. */
+static bool
+buf_reserve(struct buf *b, size_t more)
+{
+    size_t size;
+
+    if (b->overflow || more > b->max - b->len) {
+        b->overflow = true;
+        return false;
+    }
+    if (b->len + more < b->size)
+        return true;
+    size = b->size ? b->size : SIZE_FIRST;
+    while (size <= b->len + more)
+        size *= 2;
+    if (size - 1 > b->max)
+        size = b->max + 1;
+    b->data = xrealloc(b->data, size);
+    b->size = size;
+    return true;
+}
+
+/* Undo what one append wrote in pieces before it hit the maximum. */
+static void
+buf_rewind(struct buf *b, size_t len)
+{
+    b->len = len;
+    if (b->data)
+        b->data[len] = '\0';
+}
+
+static void
+json_escape(struct buf *b, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char shorts[0x20] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
+    };
+    char out[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+    size_t len = 6;
+
+    if (c >= 0x20 || shorts[c]) {
+        out[1] = c >= 0x20 ? (char)c : shorts[c];
+        len = 2;
+    }
+    buf_add(b, out, len);
+}
+
+static bool
+json_is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+static void
+put_digits(char *out, int width, int value)
+{
+    while (width-- > 0) {
+        out[width] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+void
+buf_init(struct buf *b, size_t max)
+{
+    assert(max < SIZE_MAX / 2);
+    *b = (struct buf){ .max = max };
+}
+
+void
+buf_fini(struct buf *b)
+{
+    free(b->data);
+    buf_init(b, b->max);
+}
+
+void
+buf_clear(struct buf *b)
+{
+    b->overflow = false;
+    buf_rewind(b, 0);
+}
+
+void
+buf_add(struct buf *b, const void *data, size_t len)
+{
+    if (!buf_reserve(b, len))
+        return;
+    if (len > 0)
+        memcpy(b->data + b->len, data, len);
+    b->len += len;
+    b->data[b->len] = '\0';
+}
+
+void
+buf_str(struct buf *b, const char *s)
+{
+    buf_add(b, s, strlen(s));
+}
+
+void
+buf_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
+
+void
+buf_i64(struct buf *b, int64_t v)
+{
+    char digits[20], *p = digits + sizeof(digits);
+    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+    do {
+        *--p = (char)('0' + u % 10);
+        u /= 10;
+    } while (u > 0);
+    if (v < 0)
+        *--p = '-';
+    buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+void
+buf_printf(struct buf *b, const char *fmt, ...)
+{
+    size_t room = b->size - b->len;
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap);
+    va_end(ap);
+    assert(n >= 0);
+    if (!buf_reserve(b, (size_t)n)) {
+        buf_rewind(b, b->len);
+        return;
+    }
+    if ((size_t)n >= room) {
+        va_start(ap, fmt);
+        vsnprintf(b->data + b->len, b->size - b->len, fmt, ap);
+        va_end(ap);
+    }
+    b->len += (size_t)n;
+}
+
+void
+buf_json(struct buf *b, const char *s, size_t len)
+{
+    size_t start = b->len, i = 0;
+
+    buf_char(b, '"');
+    while (i < len) {
+        size_t from = i;
+
+        while (i < len && json_is_plain((unsigned char)s[i]))
+            i++;
+        buf_add(b, s + from, i - from);
+        if (i < len)
+            json_escape(b, (unsigned char)s[i++]);
+    }
+    buf_char(b, '"');
+    if (b->overflow)
+        buf_rewind(b, start);
+}
+
+void
+buf_time(struct buf *b, int64_t at_ms)
+{
+    char out[] = "\"0000-00-00T00:00:00.000Z\"";
+    int64_t ms;
+    time_t seconds;
+    struct tm tm;
+
+    if (at_ms < TIME_MIN_MS)
+        at_ms = TIME_MIN_MS;
+    if (at_ms > TIME_MAX_MS)
+        at_ms = TIME_MAX_MS;
+    ms = (at_ms % 1000 + 1000) % 1000;
+    seconds = (at_ms - ms) / 1000;
+    gmtime_r(&seconds, &tm);
+    put_digits(out + 1, 4, tm.tm_year + 1900);
+    put_digits(out + 6, 2, tm.tm_mon + 1);
+    put_digits(out + 9, 2, tm.tm_mday);
+    put_digits(out + 12, 2, tm.tm_hour);
+    put_digits(out + 15, 2, tm.tm_min);
+    put_digits(out + 18, 2, tm.tm_sec);
+    put_digits(out + 21, 3, (int)ms);
+    buf_add(b, out, sizeof(out) - 1);
+}
+
+const char *
+buf_cstr(const struct buf *b)
+{
+    return b->data ? b->data : "";
+}

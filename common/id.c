@@ -1,0 +1,193 @@
+#include "id.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/random.h>
+
+#define CREATED_DIGITS 11
+#define RANDOM_CHARS 4
+#define LIFE_DIGITS 9
+#define LIFE_AT (CREATED_DIGITS + 1 + RANDOM_CHARS + 1)
+#define EPOCH_LEN (LIFE_AT + LIFE_DIGITS)
+
+static const char base36[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+static bool
+is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static char
+to_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* The kernel's source cannot run dry; a kernel without it cannot run this program. */
+static void
+random_bytes(unsigned char *out, size_t n)
+{
+    while (n > 0) {
+        ssize_t got = getrandom(out, n, 0);
+
+        if (got < 0) {
+            assert(errno == EINTR);
+            continue;
+        }
+        out += got;
+        n -= (size_t)got;
+    }
+}
+
+static void
+put_base36(char *out, int width, int64_t v)
+{
+    assert(v >= 0);
+    while (width-- > 0) {
+        out[width] = base36[v % 36];
+        v /= 36;
+    }
+    assert(v == 0);
+}
+
+static bool
+is_base36(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z')))
+            return false;
+    return true;
+}
+
+bool
+id_is_uuid_shape(const char *s, size_t len)
+{
+    if (len != ID_LEN)
+        return false;
+    for (size_t i = 0; i < ID_LEN; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+        if (dash ? s[i] != '-' : !is_hex(s[i]))
+            return false;
+    }
+    return true;
+}
+
+bool
+id_is_uuid(const char *s, size_t len)
+{
+    static const char nil[] = "00000000-0000-0000-0000-000000000000";
+    static const char max[] = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+
+    if (!id_is_uuid_shape(s, len))
+        return false;
+    if (s[14] >= '1' && s[14] <= '8' && memchr("89abAB", s[19], 6))
+        return true;
+    return memcmp(s, nil, ID_LEN) == 0 || memcmp(s, max, ID_LEN) == 0;
+}
+
+void
+id_lower(const char *s, char out[ID_LEN + 1])
+{
+    for (size_t i = 0; i < ID_LEN; i++)
+        out[i] = to_lower(s[i]);
+    out[ID_LEN] = '\0';
+}
+
+bool
+id_equal(const char *a, const char *b)
+{
+    while (*a && to_lower(*a) == to_lower(*b)) {
+        a++;
+        b++;
+    }
+    return to_lower(*a) == to_lower(*b);
+}
+
+void
+id_uuid4(char out[ID_LEN + 1])
+{
+    unsigned char raw[16];
+    char *p = out;
+
+    random_bytes(raw, sizeof(raw));
+    raw[6] = (unsigned char)((raw[6] & 0x0f) | 0x40);
+    raw[8] = (unsigned char)((raw[8] & 0x3f) | 0x80);
+    for (size_t i = 0; i < sizeof(raw); i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *p++ = '-';
+        *p++ = base36[raw[i] >> 4];
+        *p++ = base36[raw[i] & 15];
+    }
+    *p = '\0';
+}
+
+void
+id_random(char *out, size_t n)
+{
+    unsigned char raw[32];
+    size_t done = 0;
+
+    while (done < n) {
+        random_bytes(raw, sizeof(raw));
+        for (size_t i = 0; i < sizeof(raw) && done < n; i++)
+            if (raw[i] < 252) /* the largest multiple of 36: no digit is more likely */
+                out[done++] = base36[raw[i] % 36];
+    }
+    out[n] = '\0';
+}
+
+uint16_t
+id_crc16(const char *s, size_t len)
+{
+    uint16_t crc = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        crc = (uint16_t)(crc ^ (unsigned char)s[i] << 8);
+        for (int bit = 0; bit < 8; bit++)
+            crc = (uint16_t)(crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
+    }
+    return crc;
+}
+
+void
+epoch_make(char out[EPOCH_MAX], int64_t created_us, int64_t life_n)
+{
+    put_base36(out, CREATED_DIGITS, created_us);
+    out[CREATED_DIGITS] = '-';
+    id_random(out + CREATED_DIGITS + 1, RANDOM_CHARS);
+    out[LIFE_AT - 1] = '.';
+    put_base36(out + LIFE_AT, LIFE_DIGITS, life_n);
+    out[EPOCH_LEN] = '\0';
+}
+
+bool
+epoch_raise(char epoch[EPOCH_MAX], int64_t life_n)
+{
+    if (life_n <= epoch_life(epoch))
+        return false;
+    assert(epoch_is_valid(epoch, strlen(epoch)));
+    put_base36(epoch + LIFE_AT, LIFE_DIGITS, life_n);
+    return true;
+}
+
+int64_t
+epoch_life(const char *epoch)
+{
+    int64_t v = 0;
+
+    if (!epoch_is_valid(epoch, strlen(epoch)))
+        return -1;
+    for (const char *p = epoch + LIFE_AT; *p; p++)
+        v = v * 36 + (*p <= '9' ? *p - '0' : *p - 'a' + 10);
+    return v;
+}
+
+bool
+epoch_is_valid(const char *s, size_t len)
+{
+    return len == EPOCH_LEN && is_base36(s, CREATED_DIGITS) && s[CREATED_DIGITS] == '-' &&
+           is_base36(s + CREATED_DIGITS + 1, RANDOM_CHARS) && s[LIFE_AT - 1] == '.' &&
+           is_base36(s + LIFE_AT, LIFE_DIGITS);
+}

@@ -1,0 +1,145 @@
+#include "keys.h"
+#include "rc.h"
+
+#include <assert.h>
+#include <openssl/sha.h>
+#include <stdarg.h>
+
+#define WHO_PLAIN_MAX \
+    48 /* longer callers are hashed: an address fits, a foreign text may not */
+
+static struct key PRINTF(1, 2) make_key(const char *fmt, ...)
+{
+    struct key k;
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(k.s, sizeof(k.s), fmt, ap);
+    va_end(ap);
+    assert(n >= 0 && (size_t)n < sizeof(k.s));
+    k.len = (size_t)n;
+    return k;
+}
+
+static struct key
+session_key(const char *prefix, const char *kind, const char *id)
+{
+    char lower[ID_LEN + 1];
+
+    id_lower(id, lower);
+    return make_key("%s{s%02d}:%s:%s", prefix, keys_partition(lower), kind, lower);
+}
+
+static struct key
+partition_key(const char *prefix, int partition, const char *kind)
+{
+    assert(partition >= 0 && partition < KEYS_PARTITIONS);
+    return make_key("%s{s%02d}:%s", prefix, partition, kind);
+}
+
+/* Whether `who` can stand in a key as it is: short, and unable to end the hash tag. */
+static bool
+who_is_plain(const char *who)
+{
+    static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ.:/_-@";
+    size_t len = strspn(who, allowed);
+
+    return who[len] == '\0' && len > 0 && len <= WHO_PLAIN_MAX;
+}
+
+int
+keys_partition(const char *id)
+{
+    char lower[ID_LEN + 1];
+
+    id_lower(id, lower);
+    return id_crc16(lower, ID_LEN) % KEYS_PARTITIONS;
+}
+
+struct key
+keys_session(const char *prefix, const char *id)
+{
+    return session_key(prefix, "session", id);
+}
+
+struct key
+keys_channel(const char *prefix, const char *id)
+{
+    return session_key(prefix, "ch", id);
+}
+
+struct key
+keys_switch_limit(const char *prefix, const char *id)
+{
+    return session_key(prefix, "lim", id);
+}
+
+struct key
+keys_wakeups(const char *prefix, int partition)
+{
+    return partition_key(prefix, partition, "wakeups");
+}
+
+struct key
+keys_wake(const char *prefix, int partition)
+{
+    return partition_key(prefix, partition, "wake");
+}
+
+struct key
+keys_audit(const char *prefix, int partition)
+{
+    return partition_key(prefix, partition, "audit");
+}
+
+struct key
+keys_life(const char *prefix, int partition)
+{
+    return partition_key(prefix, partition, "life");
+}
+
+struct key
+keys_lease(const char *prefix, int partition)
+{
+    return partition_key(prefix, partition, "lease");
+}
+
+struct key
+keys_limit(const char *prefix, const char *kind, const char *who)
+{
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    char hex[33];
+
+    if (who_is_plain(who))
+        return make_key("%s{lim:%s:%s}", prefix, kind, who);
+    SHA256((const unsigned char *)who, strlen(who), hash);
+    for (int i = 0; i < 16; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    return make_key("%s{lim:%s:#%s}", prefix, kind, hex);
+}
+
+struct key
+keys_timekeeper(const char *prefix)
+{
+    return make_key("%stimekeeper", prefix);
+}
+
+bool
+keys_channel_id(const char *channel, size_t len, char id[ID_LEN + 1])
+{
+    const char *tag, *tail;
+
+    if (len < ID_LEN + 9) /* {sNN}:ch: */
+        return false;
+    tail = channel + len - ID_LEN;
+    tag = tail - 9;
+    if (!id_is_uuid_shape(tail, ID_LEN) || memcmp(tag, "{s", 2) != 0 ||
+        memcmp(tag + 4, "}:ch:", 5) != 0)
+        return false;
+    if ((tag[2] - '0') * 10 + tag[3] - '0' != keys_partition(tail))
+        return false;
+    id_lower(tail, id);
+    return true;
+}

@@ -1,0 +1,115 @@
+#include "rc.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#define STORE_RETRY_MS 1000
+
+static const struct {
+    int status;
+    const char *code;
+} rc_rows[RC__MAX] = {
+#define X(name, status, code) { status, code },
+    RC_LIST(X)
+#undef X
+};
+
+/* What a client reads about a failure that is ours: never more than this. */
+static const char *
+fixed_message(enum rc rc)
+{
+    switch (rc) {
+    case RC_STATE_UNREADABLE:
+        return "Failed to deserialize session state";
+    case RC_STORE_UNAVAILABLE:
+        return "The session store does not answer, please try again";
+    case RC_STORE_FULL:
+        return "The session store is full, please try again later";
+    case RC_OUTCOME_UNKNOWN:
+        return "The outcome of this request is unknown, it is safe to repeat it";
+    case RC_WORKER_UNAVAILABLE:
+        return "No worker is available, please try again";
+    default:
+        return rc_status(rc) < 500 ? "The request cannot be carried out"
+                                   : "Internal server error";
+    }
+}
+
+/* vsnprintf that never leaves half a UTF-8 character at the end: messages become JSON. */
+static void PRINTF(3, 0) format_text(char *out, size_t size, const char *fmt, va_list ap)
+{
+    int n = vsnprintf(out, size, fmt, ap);
+    size_t end = size - 1;
+
+    if (n < 0)
+        out[0] = '\0';
+    if (n < 0 || (size_t)n < size)
+        return;
+    while (end > 0 && size - 1 - end < 3 && ((unsigned char)out[end - 1] & 0xc0) == 0x80)
+        end--;
+    if (end > 0 && (unsigned char)out[end - 1] >= 0xc0)
+        out[end - 1] = '\0';
+}
+
+static bool
+holds_failure(const struct fail *f)
+{
+    return f->rc != RC_OK;
+}
+
+int
+rc_status(enum rc rc)
+{
+    return rc_rows[(unsigned)rc < RC__MAX ? rc : RC_INTERNAL].status;
+}
+
+const char *
+rc_code(enum rc rc)
+{
+    return rc_rows[(unsigned)rc < RC__MAX ? rc : RC_INTERNAL].code;
+}
+
+enum rc
+fail_set(struct fail *f, enum rc rc, const char *fmt, ...)
+{
+    va_list ap;
+
+    assert(rc != RC_OK);
+    if (!f)
+        return rc;
+    if (holds_failure(f))
+        return f->rc;
+    f->rc = rc;
+    va_start(ap, fmt);
+    format_text(f->message, sizeof(f->message), fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+enum rc
+fail_log(struct fail *f, enum rc rc, const char *fmt, ...)
+{
+    va_list ap;
+
+    assert(rc != RC_OK);
+    if (!f)
+        return rc;
+    if (holds_failure(f))
+        return f->rc;
+    f->rc = rc;
+    va_start(ap, fmt);
+    format_text(f->log, sizeof(f->log), fmt, ap);
+    va_end(ap);
+    snprintf(f->message, sizeof(f->message), "%s", fixed_message(rc));
+    if (rc_status(rc) == 503)
+        f->retry_after_ms = STORE_RETRY_MS;
+    return rc;
+}
+
+void
+fail_reset(struct fail *f)
+{
+    if (f)
+        *f = (struct fail){ .rc = RC_OK };
+}
