@@ -1,0 +1,34 @@
+/*
+ * gate.h - the steps between route and handler, in the order of the specification: who asks,
+ * how often, path parameters, body (spec: platform, "Who is asking" and "Limits").
+ *
+ * The limiter costs no round trip of its own: gate_rider hands its command to the load of the
+ * handler. A call that ends before any load (a bad body, say) asks the limiter alone, so that
+ * such calls count too, and the limit is judged before what was wrong with the body is told.
+ */
+#ifndef FCGI_GATE_H
+#define FCGI_GATE_H
+
+#include "common/rc.h"
+#include "common/session_store.h"
+#include "fcgi/request.h"
+
+/* All steps. RC_OK: the handler may run. Else the failure; RC_VALIDATION has rq->body.issues.
+ */
+enum rc gate_pass(struct req *rq, struct fail *f) MUSTCHECK;
+
+/* What a handler hands to its first call of the store. Lives in the arena. */
+struct store_rider *gate_rider(struct req *rq);
+
+/* The same by hand, for handlers with a batch of their own. */
+void gate_limit_append(struct req *rq, struct redis_batch *b);
+enum rc gate_limit_judge(struct req *rq, const struct redis_batch *b, struct fail *f) MUSTCHECK;
+
+/* Ask the limiter alone if nobody has yet. RC_LIMITED, or RC_OK, also when it does not answer.
+ */
+enum rc gate_limit_settle(struct req *rq, struct fail *f) MUSTCHECK;
+
+/* Print the RateLimit-* headers of a limited route. */
+void gate_limit_headers(const struct req *rq, struct buf *out);
+
+#endif

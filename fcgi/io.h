@@ -1,0 +1,38 @@
+/*
+ * io.h - where a request comes from and its answer goes: FastCGI, plain CGI or a test.
+ *
+ * Four functions, so that nothing above the worker knows which. An I/O object is embedded as
+ * the first member of its kind ("super").
+ */
+#ifndef FCGI_IO_H
+#define FCGI_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct io {
+    /* A CGI variable, NULL when missing; borrowed until finish. */
+    const char *(*param)(struct io *io, const char *name);
+    /* Up to n bytes of the body; less than n only at its end or when the peer is gone. */
+    size_t (*read)(struct io *io, char *buf, size_t n);
+    /* All n bytes; false when the peer is gone. */
+    bool (*write)(struct io *io, const char *buf, size_t n);
+    /* The answer is complete. */
+    void (*finish)(struct io *io);
+    /* Whether a body of unsaid length may be read to its end (a chunked one by FastCGI). */
+    bool reads_to_end;
+};
+
+/* Plain CGI: this process's environment, stdin and stdout. */
+struct io *io_cgi(void);
+
+struct FCGX_Request;
+
+/* One FastCGI request at a time, on a request that libfcgi has accepted. */
+struct io_fcgi {
+    struct io super;
+    struct FCGX_Request *fcgx;
+};
+void io_fcgi_init(struct io_fcgi *io, struct FCGX_Request *fcgx);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * request.h - one request, parsed: what steps and handlers see of it.
+ *
+ * Everything that `struct req` points to lives in its arena until the request is finished.
+ * request_parse reads CGI variables (RFC 3875) through the I/O table and touches no body.
+ */
+#ifndef FCGI_REQUEST_H
+#define FCGI_REQUEST_H
+
+#include "common/field.h"
+#include "common/limit.h"
+#include "fcgi/client.h"
+#include "fcgi/reply.h"
+#include "fcgi/route.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct arena;
+struct conf;
+struct io;
+struct redis;
+struct redis_batch;
+struct session_store;
+struct status;
+
+#define REQUEST_ID_MAX 128
+#define REQUEST_PATH_MAX 2048
+
+/* What a worker keeps between requests; made once by the worker, or by a test. */
+struct app {
+    const struct conf *conf;
+    struct proxy_list proxies;
+    struct redis *redis;
+    struct redis_batch *batch; /* for what a request asks of Redis beside the store */
+    struct session_store *store;
+    struct status *status;
+    bool draining; /* told to stop: /ready says so */
+};
+
+struct req {
+    struct app *app;
+    struct io *io;
+    struct arena *mem;
+    int64_t start_us; /* monotonic */
+
+    enum method method; /* HEAD is METHOD_GET */
+    bool head, options;
+    const char *method_text; /* as sent, at most 16 bytes, visible ASCII */
+    const char *path;        /* percent-decoded, aliases resolved to /v1 */
+    const char *base;        /* "/v1", "/api/v1" or "/api": how the caller spells it */
+    const char *query;       /* raw, "" when there is none */
+    char id[REQUEST_ID_MAX + 1];
+    char client[CLIENT_MAX]; /* address of who asks; limits count by it */
+    int64_t content_length;  /* -1: not said */
+
+    const struct route *route;
+    char *params[ROUTE_PARAMS_MAX]; /* values of {x} in order */
+    struct body body;
+    const char *user; /* `sub` of the caller, NULL anonymous */
+
+    bool limit_done;          /* the limiter was asked (gate.h) */
+    int limit_place;          /* in the batch it rides in */
+    struct limit_state limit; /* what it said */
+
+    int64_t server_time_ms; /* Redis TIME of what is shown; 0: Redis was not read */
+    struct reply reply;
+};
+
+/* A request that can be used again and again; request_fini frees all. */
+void request_init(struct req *rq, struct app *app);
+void request_fini(struct req *rq);
+/* Free everything of the request in hand, keep the memory. */
+void request_reset(struct req *rq);
+
+/*
+ * Fill rq from the variables that `io` gives. RC_OK; RC_BAD_REQUEST for a path that cannot be
+ * decoded or a bad Content-Length; RC_URI_TOO_LONG. Id and method are set even then.
+ */
+enum rc request_parse(struct req *rq, struct io *io, struct fail *f) MUSTCHECK;
+
+/* A request header by its CGI name ("HTTP_IF_NONE_MATCH"), NULL when missing. Borrowed. */
+const char *request_header(const struct req *rq, const char *cgi_name);
+
+/*
+ * Decode %xx of `s` up to `len` into `out` (room for len + 1). False for a bad escape, NUL,
+ * other control characters or what is not UTF-8 afterwards. A decoded slash is refused as well:
+ * it would change how the path falls into segments.
+ */
+bool request_path_decode(const char *s, size_t len, char *out);
+
+/* Whether a request id from outside may be used: 1..128 visible ASCII characters. */
+bool request_id_is_sane(const char *s);
+
+#endif
