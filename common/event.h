@@ -1,8 +1,8 @@
 /*
  * event.h - the record of one change: published on the session's channel, and kept in the audit
- * stream. Text lines: first one row (row.h) about the change, then one line
- * "<field> <value>" per changed field of the session hash. No JSON parser is
- * needed to apply it.
+ * stream. Text lines, each with its newline: first one row (row.h) about the change, then one
+ * line "<field> <value>" per changed field of the session hash. No JSON parser is needed to
+ * apply it.
  */
 #ifndef COMMON_EVENT_H
 #define COMMON_EVENT_H
@@ -46,11 +46,15 @@ void event_snapshot(struct buf *out, const struct session *s);
 /* Parse foreign bytes; ev->fields points into s. RC_OK or RC_STATE_UNREADABLE. */
 enum rc event_decode(const char *s, size_t len, struct event *ev, struct fail *f) MUSTCHECK;
 
-/* Put the event's fields, version and epoch into the state it follows. */
+/*
+ * Put the event's fields, version and epoch into the state it follows (the caller has compared
+ * versions); a creation begins from nothing, whatever s was. RC_OK or RC_STATE_UNREADABLE, also
+ * for another session's event; s is then only good for session_fini.
+ */
 enum rc event_apply(const struct event *ev, struct session *s, struct fail *f) MUSTCHECK;
 
 /* Take snapshot lines (event_snapshot) into an initialised session; version and epoch are the
- * caller's. */
+ * caller's. RC_OK or RC_STATE_UNREADABLE as above. */
 enum rc event_lines_apply(const char *s, size_t len, struct session *out,
                           struct fail *f) MUSTCHECK;
 

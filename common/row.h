@@ -1,10 +1,11 @@
 /*
  * row.h - one compact text row of tagged values, driven by a table.
  *
- * "i0b5f... x0 t60000 u1234": one letter, the value, a space. A field at its
- * default is left out, an unknown letter is an error. Values hold no
- * space and no control character (strings are percent-encoded), so rows can be
- * lines of an event, and people can read them. Decoding allocates nothing.
+ * "i0b5f... x0 t60000 u1234": fields joined by one space, each a letter and its value. A field
+ * at its default is left out; an unknown or repeated letter, a value out of range and any other
+ * spelling of the same row's separators are errors. Values hold no space and no control
+ * character (strings are percent-encoded), so rows can be lines of an event, and people can
+ * read them. Decoding allocates nothing.
  */
 #ifndef COMMON_ROW_H
 #define COMMON_ROW_H
@@ -15,13 +16,19 @@
 
 struct buf;
 
+/* What stored numbers may be: far beyond any session, and no sum of a few overflows. */
+#define ROW_INSTANT_MAX 100000000000000LL /* epoch ms, the year 5138 */
+#define ROW_SPAN_MAX 100000000000000LL
+#define ROW_COUNT_MAX 9007199254740991LL /* the largest integer that every JSON client keeps \
+                                          */
+
 enum row_type {
     ROW_END,
     ROW_I64,  /* int64_t */
     ROW_I32,  /* int32_t */
     ROW_ENUM, /* an enum, 0..max-1 */
     ROW_BOOL, /* bool; present = true */
-    ROW_TEXT, /* char[max], NUL-terminated, percent-encoded on the wire */
+    ROW_TEXT, /* char[max], NUL-terminated, percent-encoded on the wire; default "" */
 };
 
 struct row_field {
@@ -30,12 +37,14 @@ struct row_field {
     size_t offset;
     int64_t max;      /* ROW_ENUM: members; ROW_TEXT: size of the array */
     int64_t fallback; /* value when left out (numbers) */
+    int64_t from, to; /* ROW_I64, ROW_I32: what is accepted besides the fallback; 0, 0: any */
 };
 
 /* Append the row of `obj`; no newline. */
 void row_encode(struct buf *out, const struct row_field *fields, const void *obj);
 
-/* Fill `obj` (every field of the table is set). RC_OK or RC_STATE_UNREADABLE. */
+/* Fill `obj` (every field of the table is set). RC_OK or RC_STATE_UNREADABLE; obj is then
+ * partly filled and not to be used. */
 enum rc row_decode(const char *s, size_t len, const struct row_field *fields, void *obj,
                    struct fail *f) MUSTCHECK;
 

@@ -88,6 +88,8 @@ const char *change_reason_name(enum change_reason r);
 const char *participant_out_name(enum participant_out o);
 /* The member with that wire word, or the 0 member. */
 enum sync_mode sync_mode_parse(const char *s);
+/* Completed, expired or cancelled: it never changes again, but may be deleted. */
+bool sync_status_is_terminal(enum sync_status s);
 
 struct participant {
     char id[ID_LEN + 1];
@@ -155,14 +157,17 @@ struct change {
     int64_t at_ms;       /* the instant it takes effect (a deadline for an expiry) */
     int32_t participant; /* whom it is about: the one whose turn ended or began; -1 none */
     int32_t expired;     /* who was found at zero, -1 none */
-    int64_t remaining_ms, elapsed_ms; /* of `participant` after the change; -1 none */
+    int64_t remaining_ms, elapsed_ms; /* bank and time used of `participant` after the change;
+                                         -1 none */
 };
 
 /*
  * Complete a draft: the caller has set id, mode, participants (id, group_id, index,
  * total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms, max_time_ms, metadata, owner,
  * epoch. Sets the rest for version 1, pending. RC_OK; RC_VALIDATION with details
- * [{field,message,code}] for a duplicate participant_id or a mode that is not built yet.
+ * [{field,message,code}] for a mode that is not built yet, no participant, a duplicate
+ * participant_id (the first one that repeats an earlier one) or too much metadata. Line breaks
+ * of the metadata become spaces.
  */
 enum rc session_create(struct session *s, int64_t now_ms, struct change *c,
                        struct fail *f) MUSTCHECK;
@@ -181,8 +186,8 @@ enum command_type {
 struct command {
     enum command_type type;
     int64_t expected_version;           /* 0: not asked for */
-    const char *current_participant_id; /* switch guard, NULL: none */
-    const char *next_participant_id;    /* switch, NULL: rotation */
+    const char *current_participant_id; /* switch guard, a UUID; NULL: none */
+    const char *next_participant_id;    /* switch, a UUID; NULL: rotation */
 };
 
 /*
@@ -208,7 +213,8 @@ int64_t session_wakeup(const struct session *s, int64_t ended_ttl_ms);
 
 /*
  * Apply the one change that is due first at `now_ms` at its own instant: an expiry, or the
- * deletion of an idle session. False, and c->type EVENT_NONE, when nothing is due.
+ * deletion of an idle session (the caller stops there). False, and c->type EVENT_NONE, when
+ * nothing is due.
  */
 bool session_expire(struct session *s, int64_t now_ms, int64_t ended_ttl_ms, struct change *c);
 

@@ -20,7 +20,8 @@ struct buf;
 
 /*
  * Walk the fields of s: those marked dirty, or all. `fn` gets name and value, both
- * borrowed until it returns.
+ * borrowed until it returns. The metadata never changes: it goes with the dirty header of
+ * version 1 only.
  */
 void session_fields(const struct session *s, bool all,
                     void (*fn)(void *ctx, const char *name, const char *value, size_t len),
@@ -28,13 +29,14 @@ void session_fields(const struct session *s, bool all,
 
 /*
  * Take one field into s (initialised; p[] grows as needed). Names other than h, m, p:<k> are
- * ignored. RC_OK or RC_STATE_UNREADABLE.
+ * ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for session_fini.
  */
 enum rc session_field_set(struct session *s, const char *name, size_t name_len,
                           const char *value, size_t len, struct fail *f) MUSTCHECK;
 
-/* After all fields: whether the whole is consistent (header present, no hole in p[], places in
- * range). RC_OK or RC_STATE_UNREADABLE. */
+/* After all fields: whether the whole is consistent (header present, a mode that is built, no
+ * hole in p[], places in range, the instants of its status set), so that the engine may run on
+ * it. RC_OK or RC_STATE_UNREADABLE. */
 enum rc session_fields_done(struct session *s, struct fail *f) MUSTCHECK;
 
 #endif

@@ -1,0 +1,162 @@
+/* The words and the memory of a session; its behaviour is in session.c. */
+#include "session.h"
+
+#include "arena.h"
+#include <assert.h>
+
+/* --- words --- */
+
+static const char *const mode_names[MODE__MAX] = {
+    "", "per_participant", "per_cycle", "per_group", "global", "count_up",
+};
+
+static const char *const status_names[STATUS__MAX] = {
+    "", "pending", "running", "paused", "completed", "expired", "cancelled",
+};
+
+static const char *const event_names[EVENT__MAX] = {
+    "",
+    "session_created",
+    "session_started",
+    "cycle_switched",
+    "session_paused",
+    "session_resumed",
+    "participant_expired",
+    "participant_added",
+    "participant_adjusted",
+    "participant_removed",
+    "session_completed",
+    "session_cancelled",
+    "session_expired",
+    "session_deleted",
+};
+
+static const char *const reason_names[REASON__MAX] = {
+    "", "timeout", "idle", "recovery", "completed", "cancelled", "last_one_left", "cycles_done",
+};
+
+static const char *const out_names[OUT__MAX] = { "", "removed", "eliminated" };
+
+const char *
+sync_mode_name(enum sync_mode m)
+{
+    return m < MODE__MAX ? mode_names[m] : "";
+}
+
+const char *
+sync_status_name(enum sync_status s)
+{
+    return s < STATUS__MAX ? status_names[s] : "";
+}
+
+const char *
+event_type_name(enum event_type t)
+{
+    return t < EVENT__MAX ? event_names[t] : "";
+}
+
+const char *
+change_reason_name(enum change_reason r)
+{
+    return r < REASON__MAX ? reason_names[r] : "";
+}
+
+const char *
+participant_out_name(enum participant_out o)
+{
+    return o < OUT__MAX ? out_names[o] : "";
+}
+
+enum sync_mode
+sync_mode_parse(const char *s)
+{
+    for (int m = MODE_UNSET + 1; m < MODE__MAX; m++)
+        if (strcmp(s, mode_names[m]) == 0)
+            return (enum sync_mode)m;
+    return MODE_UNSET;
+}
+
+bool
+sync_status_is_terminal(enum sync_status s)
+{
+    return s == STATUS_COMPLETED || s == STATUS_EXPIRED || s == STATUS_CANCELLED;
+}
+
+/* --- memory --- */
+
+/* p[] has room for the next power of two, so its size needs no field of its own. */
+static size_t
+room_for(size_t n)
+{
+    size_t room = n == 0 ? 0 : 4;
+
+    while (room < n)
+        room *= 2;
+    return room;
+}
+
+void
+session_init(struct session *s)
+{
+    memset(s, 0, sizeof(*s));
+    s->time_per_cycle_ms = -1;
+    s->max_time_ms = -1;
+    s->active = -1;
+    s->last_timeout.expired = -1;
+    s->result.expired = -1;
+    s->result.winner = -1;
+}
+
+void
+session_fini(struct session *s)
+{
+    free(s->p);
+    free(s->metadata);
+    s->p = NULL;
+    s->metadata = NULL;
+    s->n = 0;
+}
+
+void
+session_copy(struct session *dst, const struct session *src)
+{
+    assert(dst != src);
+    session_fini(dst);
+    *dst = *src;
+    dst->p = NULL;
+    if (src->n > 0) {
+        dst->p = xalloc(room_for(src->n) * sizeof(*dst->p));
+        memcpy(dst->p, src->p, src->n * sizeof(*dst->p));
+    }
+    dst->metadata = src->metadata == NULL ? NULL : xstrdup(src->metadata);
+}
+
+struct participant *
+session_add_participant(struct session *s)
+{
+    struct participant *p;
+
+    assert(s->n < SESSION_PARTICIPANTS_MAX);
+    if (room_for(s->n) < s->n + 1)
+        s->p = xrealloc(s->p, room_for(s->n + 1) * sizeof(*s->p));
+    p = &s->p[s->n++];
+    memset(p, 0, sizeof(*p));
+    return p;
+}
+
+void
+session_clean(struct session *s)
+{
+    s->dirty = false;
+    for (size_t k = 0; k < s->n; k++)
+        s->p[k].dirty = false;
+}
+
+int32_t
+session_find(const struct session *s, const char *participant_id)
+{
+    for (size_t k = 0; k < s->n; k++)
+        if (id_equal(s->p[k].id, participant_id))
+            return (int32_t)k;
+    return -1;
+}

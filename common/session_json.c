@@ -1,0 +1,232 @@
+#include "session_json.h"
+
+#include "buf.h"
+
+/* Names and punctuation are literals of known length: one memcpy each. */
+#define LIT(out, text) buf_add(out, text, sizeof(text) - 1)
+
+static void
+bool_add(struct buf *out, bool b)
+{
+    if (b)
+        LIT(out, "true");
+    else
+        LIT(out, "false");
+}
+
+/* Words and ids of ours: nothing in them needs an escape. */
+static void
+word_add(struct buf *out, const char *s)
+{
+    buf_char(out, '"');
+    buf_str(out, s);
+    buf_char(out, '"');
+}
+
+static void
+time_or_null(struct buf *out, int64_t at)
+{
+    if (at == 0)
+        LIT(out, "null");
+    else
+        buf_time(out, at);
+}
+
+static void
+id_or_null(struct buf *out, const struct session *s, int32_t place)
+{
+    if (place < 0)
+        LIT(out, "null");
+    else
+        word_add(out, s->p[place].id);
+}
+
+static void
+participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
+{
+    const struct participant *p = &s->p[k];
+
+    LIT(out, "{\"participant_id\":");
+    word_add(out, p->id);
+    LIT(out, ",\"participant_index\":");
+    buf_i64(out, p->index);
+    LIT(out, ",\"total_time_ms\":");
+    buf_i64(out, p->total_time_ms);
+    LIT(out, ",\"time_used_ms\":");
+    buf_i64(out, p->time_used_ms);
+    LIT(out, ",\"time_remaining_ms\":");
+    buf_i64(out, session_remaining(s, k, now));
+    LIT(out, ",\"cycle_count\":");
+    buf_i64(out, p->cycle_count);
+    LIT(out, ",\"is_active\":");
+    bool_add(out, (int32_t)k == s->active);
+    LIT(out, ",\"has_expired\":");
+    bool_add(out, p->has_expired);
+    if (p->group_id[0] != '\0') {
+        LIT(out, ",\"group_id\":");
+        word_add(out, p->group_id);
+    }
+    LIT(out, ",\"allotted_ms\":");
+    buf_i64(out, p->allotted_ms);
+    if (p->out != OUT_NONE) {
+        LIT(out, ",\"out\":");
+        word_add(out, participant_out_name(p->out));
+    }
+    buf_char(out, '}');
+}
+
+static void
+participants_add(struct buf *out, const struct session *s, int64_t now)
+{
+    LIT(out, ",\"participants\":[");
+    for (size_t k = 0; k < s->n; k++) {
+        if (k > 0)
+            buf_char(out, ',');
+        participant_add(out, s, k, now);
+    }
+    buf_char(out, ']');
+}
+
+/* The fields of the reference, in its order. */
+static void
+header_add(struct buf *out, const struct session *s)
+{
+    LIT(out, ",\"active_participant_id\":");
+    id_or_null(out, s, s->active);
+    LIT(out, ",\"total_time_ms\":");
+    buf_i64(out, s->total_time_ms);
+    LIT(out, ",\"time_per_cycle_ms\":");
+    if (s->time_per_cycle_ms < 0)
+        LIT(out, "null");
+    else
+        buf_i64(out, s->time_per_cycle_ms);
+    LIT(out, ",\"cycle_started_at\":");
+    time_or_null(out, s->cycle_started_at);
+    LIT(out, ",\"session_started_at\":");
+    time_or_null(out, s->session_started_at);
+    LIT(out, ",\"session_completed_at\":");
+    time_or_null(out, s->session_completed_at);
+    LIT(out, ",\"increment_ms\":");
+    buf_i64(out, s->increment_ms);
+    if (s->max_time_ms >= 0) {
+        LIT(out, ",\"max_time_ms\":");
+        buf_i64(out, s->max_time_ms);
+    }
+    LIT(out, ",\"created_at\":");
+    buf_time(out, s->created_at);
+    LIT(out, ",\"updated_at\":");
+    buf_time(out, s->updated_at);
+}
+
+static void
+timeout_add(struct buf *out, const struct session *s)
+{
+    if (s->last_timeout.version == 0)
+        return;
+    LIT(out, ",\"last_timeout\":{\"version\":");
+    buf_i64(out, s->last_timeout.version);
+    LIT(out, ",\"at\":");
+    buf_time(out, s->last_timeout.at);
+    if (s->last_timeout.expired >= 0) {
+        LIT(out, ",\"expired_participant_id\":");
+        id_or_null(out, s, s->last_timeout.expired);
+    }
+    LIT(out, ",\"action_applied\":\"notify\"}");
+}
+
+static void
+result_add(struct buf *out, const struct session *s)
+{
+    if (s->result.reason == REASON_NONE)
+        return;
+    LIT(out, ",\"result\":{\"reason\":");
+    word_add(out, change_reason_name(s->result.reason));
+    if (s->result.expired >= 0) {
+        LIT(out, ",\"expired_participant_id\":");
+        id_or_null(out, s, s->result.expired);
+    }
+    if (s->result.winner >= 0) {
+        LIT(out, ",\"winner_participant_id\":");
+        id_or_null(out, s, s->result.winner);
+    }
+    buf_char(out, '}');
+}
+
+/* What is ours beyond the reference. */
+static void
+extras_add(struct buf *out, const struct session *s)
+{
+    int64_t deadline = session_deadline(s);
+
+    LIT(out, ",\"cycle_number\":");
+    buf_i64(out, s->cycle_number);
+    LIT(out, ",\"paused_at\":");
+    time_or_null(out, s->paused_at);
+    LIT(out, ",\"paused_total_ms\":");
+    buf_i64(out, s->paused_total_ms);
+    timeout_add(out, s);
+    if (deadline != 0) {
+        LIT(out, ",\"deadline_at\":");
+        buf_time(out, deadline);
+    }
+    result_add(out, s);
+    if (s->metadata != NULL) {
+        LIT(out, ",\"metadata\":");
+        buf_str(out, s->metadata);
+    }
+    if (s->owner[0] != '\0') {
+        LIT(out, ",\"owner\":");
+        buf_json(out, s->owner, strlen(s->owner));
+    }
+}
+
+static void
+stamp_add(struct buf *out, const struct session *s, int64_t server_time_ms)
+{
+    LIT(out, ",\"epoch\":");
+    word_add(out, s->epoch);
+    LIT(out, ",\"server_time\":");
+    buf_time(out, server_time_ms);
+    buf_char(out, '}');
+}
+
+void
+session_json(struct buf *out, const struct session *s, int64_t server_time_ms)
+{
+    LIT(out, "{\"session_id\":");
+    word_add(out, s->id);
+    LIT(out, ",\"sync_mode\":");
+    word_add(out, sync_mode_name(s->mode));
+    LIT(out, ",\"status\":");
+    word_add(out, sync_status_name(s->status));
+    LIT(out, ",\"version\":");
+    buf_i64(out, s->version);
+    participants_add(out, s, server_time_ms);
+    header_add(out, s);
+    extras_add(out, s);
+    stamp_add(out, s, server_time_ms);
+}
+
+void
+session_switch_json(struct buf *out, const struct session *s, int32_t expired,
+                    int64_t server_time_ms)
+{
+    LIT(out, "{\"session_id\":");
+    word_add(out, s->id);
+    LIT(out, ",\"active_participant_id\":");
+    id_or_null(out, s, s->active);
+    LIT(out, ",\"cycle_started_at\":");
+    time_or_null(out, s->cycle_started_at);
+    participants_add(out, s, server_time_ms);
+    LIT(out, ",\"status\":");
+    word_add(out, sync_status_name(s->status));
+    if (expired >= 0) {
+        LIT(out, ",\"expired_participant_id\":");
+        id_or_null(out, s, expired);
+    }
+    LIT(out, ",\"version\":");
+    buf_i64(out, s->version);
+    LIT(out, ",\"cycle_number\":");
+    buf_i64(out, s->cycle_number);
+    stamp_add(out, s, server_time_ms);
+}

@@ -1,0 +1,239 @@
+#include "session_row.h"
+
+#include "arena.h"
+#include "buf.h"
+#include "mode.h"
+#include "row.h"
+#include "session.h"
+
+/* A header with the longest owner, every byte escaped, stays below this. */
+#define FIELD_VALUE_MAX 2048
+
+#define H(member) offsetof(struct session, member)
+#define P(member) offsetof(struct participant, member)
+
+/* clang-format off */
+static const struct row_field header_fields[] = {
+    { 'i', ROW_TEXT, H(id),                   ID_LEN + 1,       0,  0, 0 },
+    { 'M', ROW_ENUM, H(mode),                 MODE__MAX,        0,  0, 0 },
+    { 's', ROW_ENUM, H(status),               STATUS__MAX,      0,  0, 0 },
+    { 'T', ROW_I64,  H(total_time_ms),        0,                0,  0, ROW_SPAN_MAX },
+    { 'Y', ROW_I64,  H(time_per_cycle_ms),    0,                -1, 0, ROW_SPAN_MAX },
+    { 'r', ROW_I64,  H(increment_ms),         0,                0,  0, ROW_SPAN_MAX },
+    { 'X', ROW_I64,  H(max_time_ms),          0,                -1, 0, ROW_SPAN_MAX },
+    { 'c', ROW_I64,  H(created_at),           0,                0,  0, ROW_INSTANT_MAX },
+    { 'u', ROW_I64,  H(updated_at),           0,                0,  0, ROW_INSTANT_MAX },
+    { 'b', ROW_I64,  H(session_started_at),   0,                0,  0, ROW_INSTANT_MAX },
+    { 'f', ROW_I64,  H(session_completed_at), 0,                0,  0, ROW_INSTANT_MAX },
+    { 'y', ROW_I64,  H(cycle_started_at),     0,                0,  0, ROW_INSTANT_MAX },
+    { 'p', ROW_I64,  H(paused_at),            0,                0,  0, ROW_INSTANT_MAX },
+    { 'q', ROW_I64,  H(paused_total_ms),      0,                0,  0, ROW_SPAN_MAX },
+    { 'g', ROW_I64,  H(paused_charged_at),    0,                0,  0, ROW_INSTANT_MAX },
+    { 'n', ROW_I64,  H(cycle_number),         0,                0,  0, ROW_COUNT_MAX },
+    { 'w', ROW_I64,  H(turn_used_ms),         0,                0,  0, ROW_SPAN_MAX },
+    { 'a', ROW_I32,  H(active),               0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'v', ROW_I64,  H(last_timeout.version), 0,                0,  0, ROW_COUNT_MAX },
+    { 't', ROW_I64,  H(last_timeout.at),      0,                0,  0, ROW_INSTANT_MAX },
+    { 'e', ROW_I32,  H(last_timeout.expired), 0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'R', ROW_ENUM, H(result.reason),        REASON__MAX,      0,  0, 0 },
+    { 'E', ROW_I32,  H(result.expired),       0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'W', ROW_I32,  H(result.winner),        0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'o', ROW_TEXT, H(owner),                SESSION_OWNER_MAX, 0, 0, 0 },
+    { 0,   ROW_END,  0,                       0,                0,  0, 0 },
+};
+
+static const struct row_field participant_fields[] = {
+    { 'i', ROW_TEXT, P(id),            ID_LEN + 1, 0, 0, 0 },
+    { 'g', ROW_TEXT, P(group_id),      ID_LEN + 1, 0, 0, 0 },
+    { 'x', ROW_I64,  P(index),         0,          0, 0, INT64_MAX },
+    { 't', ROW_I64,  P(total_time_ms), 0,          0, 0, ROW_SPAN_MAX },
+    { 'A', ROW_I64,  P(allotted_ms),   0,          0, 0, ROW_SPAN_MAX },
+    { 'u', ROW_I64,  P(time_used_ms),  0,          0, 0, ROW_SPAN_MAX },
+    { 'c', ROW_I64,  P(cycle_count),   0,          0, 0, ROW_COUNT_MAX },
+    { 'O', ROW_ENUM, P(out),           OUT__MAX,   0, 0, 0 },
+    { 'e', ROW_BOOL, P(has_expired),   0,          0, 0, 0 },
+    { 0,   ROW_END,  0,                0,          0, 0, 0 },
+};
+/* clang-format on */
+
+/* --- out --- */
+
+typedef void (*field_fn)(void *ctx, const char *name, const char *value, size_t len);
+
+static void
+emit(struct buf *row, field_fn fn, void *ctx, const char *name)
+{
+    fn(ctx, name, buf_cstr(row), row->len);
+    buf_clear(row);
+}
+
+/* "p:0".."p:999" */
+static void
+place_name(char out[SESSION_FIELD_MAX], size_t k)
+{
+    size_t n = 0;
+
+    out[n++] = 'p';
+    out[n++] = ':';
+    if (k >= 100)
+        out[n++] = (char)('0' + k / 100);
+    if (k >= 10)
+        out[n++] = (char)('0' + k / 10 % 10);
+    out[n++] = (char)('0' + k % 10);
+    out[n] = '\0';
+}
+
+void
+session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
+{
+    char name[SESSION_FIELD_MAX];
+    struct buf row;
+
+    buf_init(&row, FIELD_VALUE_MAX);
+    if (all || s->dirty) {
+        row_encode(&row, header_fields, s);
+        emit(&row, fn, ctx, "h");
+    }
+    if ((all || (s->dirty && s->version == 1)) && s->metadata != NULL)
+        fn(ctx, "m", s->metadata, strlen(s->metadata));
+    for (size_t k = 0; k < s->n; k++) {
+        if (!all && !s->p[k].dirty)
+            continue;
+        row_encode(&row, participant_fields, &s->p[k]);
+        place_name(name, k);
+        emit(&row, fn, ctx, name);
+    }
+    buf_fini(&row);
+}
+
+/* --- in --- */
+
+/* "0".."999", as session_fields writes it; -1 otherwise. */
+static int
+place_parse(const char *s, size_t len)
+{
+    int k = 0;
+
+    if (len == 0 || len > 3 || (*s == '0' && len > 1))
+        return -1;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return -1;
+        k = k * 10 + (s[i] - '0');
+    }
+    return k;
+}
+
+static enum rc
+header_set(struct session *s, const char *value, size_t len, struct fail *f)
+{
+    enum rc rc = row_decode(value, len, header_fields, s, f);
+
+    if (rc == RC_OK && !id_is_uuid_shape(s->id, strlen(s->id)))
+        return fail_log(f, RC_STATE_UNREADABLE, "header without an id");
+    return rc;
+}
+
+/* The text was scanned when it came in; here it must only stay one line of a bounded size. */
+static enum rc
+metadata_set(struct session *s, const char *value, size_t len, struct fail *f)
+{
+    bool is_object = len >= 2 && value[0] == '{' && value[len - 1] == '}';
+
+    if (!is_object || len > SESSION_METADATA_MAX)
+        return fail_log(f, RC_STATE_UNREADABLE, "metadata is no object");
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)value[i] < ' ')
+            return fail_log(f, RC_STATE_UNREADABLE, "metadata with a control character");
+    free(s->metadata);
+    s->metadata = xalloc(len + 1);
+    memcpy(s->metadata, value, len);
+    s->metadata[len] = '\0';
+    return RC_OK;
+}
+
+static enum rc
+participant_set(struct session *s, int place, const char *value, size_t len, struct fail *f)
+{
+    struct participant p = { 0 };
+    enum rc rc = row_decode(value, len, participant_fields, &p, f);
+
+    if (rc != RC_OK)
+        return rc;
+    if (!id_is_uuid_shape(p.id, strlen(p.id)) ||
+        (p.group_id[0] != '\0' && !id_is_uuid_shape(p.group_id, strlen(p.group_id))))
+        return fail_log(f, RC_STATE_UNREADABLE, "participant %d without an id", place);
+    while (s->n <= (size_t)place)
+        session_add_participant(s);
+    s->p[place] = p;
+    return RC_OK;
+}
+
+enum rc
+session_field_set(struct session *s, const char *name, size_t name_len, const char *value,
+                  size_t len, struct fail *f)
+{
+    int place;
+
+    if (name_len == 1 && *name == 'h')
+        return header_set(s, value, len, f);
+    if (name_len == 1 && *name == 'm')
+        return metadata_set(s, value, len, f);
+    if (name_len < 2 || name[0] != 'p' || name[1] != ':')
+        return RC_OK;
+    place = place_parse(name + 2, name_len - 2);
+    if (place < 0)
+        return fail_log(f, RC_STATE_UNREADABLE, "participant field of no place");
+    return participant_set(s, place, value, len, f);
+}
+
+static bool
+is_place(const struct session *s, int32_t place)
+{
+    return place >= -1 && place < (int32_t)s->n;
+}
+
+/* The instants that the engine subtracts from must be there, and not ahead of the session. */
+static bool
+times_are_whole(const struct session *s)
+{
+    switch (s->status) {
+    case STATUS_PENDING:
+        return s->updated_at > 0;
+    case STATUS_RUNNING:
+        return s->active >= 0 && s->session_started_at > 0 && s->cycle_started_at > 0 &&
+               s->cycle_started_at <= s->updated_at;
+    case STATUS_PAUSED:
+        return s->active >= 0 && s->session_started_at > 0 && s->paused_charged_at > 0 &&
+               s->paused_charged_at <= s->updated_at;
+    case STATUS_COMPLETED:
+    case STATUS_EXPIRED:
+    case STATUS_CANCELLED:
+        return s->active < 0 && s->session_completed_at > 0;
+    case STATUS_UNSET:
+    case STATUS__MAX:
+        break;
+    }
+    return false;
+}
+
+enum rc
+session_fields_done(struct session *s, struct fail *f)
+{
+    if (s->id[0] == '\0')
+        return fail_log(f, RC_STATE_UNREADABLE, "no header");
+    if (mode_ops(s->mode) == NULL)
+        return fail_log(f, RC_STATE_UNREADABLE, "mode %d is not built", (int)s->mode);
+    if (s->n == 0)
+        return fail_log(f, RC_STATE_UNREADABLE, "no participants");
+    for (size_t k = 0; k < s->n; k++)
+        if (s->p[k].id[0] == '\0')
+            return fail_log(f, RC_STATE_UNREADABLE, "participant %zu is missing", k);
+    if (!is_place(s, s->active) || !is_place(s, s->last_timeout.expired) ||
+        !is_place(s, s->result.expired) || !is_place(s, s->result.winner))
+        return fail_log(f, RC_STATE_UNREADABLE, "a place beyond the list");
+    if (!times_are_whole(s))
+        return fail_log(f, RC_STATE_UNREADABLE, "status %d without its instants",
+                        (int)s->status);
+    return RC_OK;
+}
