@@ -58,7 +58,13 @@ struct body {
     struct issue
         *issues; /* in the order of the table, then unrecognized keys; NULL when clean */
     struct issue **tail;
+    size_t n_issues, issue_bytes; /* listed so far; past the caps below nothing more is */
 };
+
+/* However wrong a body is, its list of faults stays small: past one of these it ends with one
+ * more fault `too_many_issues`. */
+#define BODY_ISSUES_MAX 2000
+#define BODY_ISSUE_BYTES_MAX (256 * 1024) /* of paths and messages */
 
 /*
  * Check `json` (an object; NULL counts as {}) against `fields`. strict: unknown
@@ -68,7 +74,8 @@ struct body {
 enum rc body_check(struct body *b, const struct field *fields, struct json_object *json,
                    bool strict, struct arena *mem, struct fail *f) MUSTCHECK;
 
-/* Add a fault found later (a rule over several fields); `path` is printf-style. */
+/* Add a fault found later (a rule over several fields). `path` and `message` are copied, `code`
+ * is not. */
 void body_issue(struct body *b, struct arena *mem, const char *path, const char *code,
                 const char *message);
 

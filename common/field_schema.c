@@ -1,0 +1,93 @@
+/* The field tables as JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
+#include "buf.h"
+#include "field.h"
+
+static void
+put_text(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    buf_json(out, value, strlen(value));
+}
+
+static void
+put_bounds(struct buf *out, const struct field *fd, const char *min_name, const char *max_name)
+{
+    if (fd->min == 0 && fd->max == 0)
+        return;
+    buf_printf(out, ",\"%s\":", min_name);
+    buf_i64(out, fd->min);
+    buf_printf(out, ",\"%s\":", max_name);
+    buf_i64(out, fd->max);
+}
+
+static void
+put_words(struct buf *out, const char *one_of)
+{
+    const char *p = one_of;
+
+    buf_str(out, ",\"enum\":[");
+    while (true) {
+        size_t n = strcspn(p, "|");
+
+        buf_json(out, p, n);
+        if (p[n] == '\0')
+            break;
+        buf_char(out, ',');
+        p += n + 1;
+    }
+    buf_char(out, ']');
+}
+
+static void
+put_field(struct buf *out, const struct field *fd)
+{
+    static const char *const types[] = {
+        [F_UUID] = "string",  [F_INT] = "integer",   [F_STR] = "string",  [F_ENUM] = "string",
+        [F_BOOL] = "boolean", [F_OBJECT] = "object", [F_ARRAY] = "array",
+    };
+
+    buf_printf(out, "{\"type\":\"%s\"", types[fd->type]);
+    if (fd->type == F_UUID)
+        put_text(out, "format", "uuid");
+    if (fd->type == F_INT)
+        put_bounds(out, fd, "minimum", "maximum");
+    if (fd->type == F_STR)
+        put_bounds(out, fd, "minLength", "maxLength");
+    if (fd->type == F_ENUM)
+        put_words(out, fd->one_of);
+    if (fd->type == F_ARRAY) {
+        put_bounds(out, fd, "minItems", "maxItems");
+        buf_str(out, ",\"items\":");
+        field_schema(out, fd->items);
+    }
+    if (fd->type == F_OBJECT)
+        buf_str(out, ",\"additionalProperties\":true");
+    if (fd->doc != NULL)
+        put_text(out, "description", fd->doc);
+    buf_char(out, '}');
+}
+
+void
+field_schema(struct buf *out, const struct field *fields)
+{
+    const struct field *fd;
+    bool any_required = false;
+
+    buf_str(out, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
+    for (fd = fields; fd->type != F_END; fd++) {
+        if (fd != fields)
+            buf_char(out, ',');
+        buf_json(out, fd->name, strlen(fd->name));
+        buf_char(out, ':');
+        put_field(out, fd);
+    }
+    buf_char(out, '}');
+    for (fd = fields; fd->type != F_END; fd++) {
+        if (!fd->required)
+            continue;
+        buf_str(out, any_required ? "," : ",\"required\":[");
+        buf_json(out, fd->name, strlen(fd->name));
+        any_required = true;
+    }
+    buf_str(out, any_required ? "]}" : "}");
+}
