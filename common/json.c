@@ -252,13 +252,13 @@ key_push(struct scan *sc, struct key k)
 static enum rc
 keys_pop(struct scan *sc)
 {
-    struct key *keys = sc->keys + sc->level[sc->depth - 1].first_key;
-    size_t n = sc->n_keys - sc->level[sc->depth - 1].first_key;
-    size_t i;
+    size_t first = sc->level[sc->depth - 1].first_key, n = sc->n_keys - first, i;
+    struct key *keys;
 
-    sc->n_keys -= n;
+    sc->n_keys = first;
     if (n < 2)
         return RC_OK;
+    keys = sc->keys + first;
     qsort(keys, n, sizeof *keys, key_compare);
     for (i = 1; i < n; i++)
         if (key_order(keys[i - 1], keys[i]) == 0)
