@@ -2,15 +2,9 @@
 import threading
 import time
 
-import pytest
 import requests
 
-from tests.lib.watch import body, watch
-
-
-@pytest.fixture(scope="module")
-def stack(make_stack):
-    return make_stack(RATE_LIMIT_ENABLED="false")
+from watch import body, watch
 
 
 def started(stack, **more):

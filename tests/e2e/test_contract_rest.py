@@ -5,7 +5,8 @@ import uuid
 import pytest
 import requests
 
-from tests.lib.watch import body
+from stack import Stack
+from watch import body
 
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 STATE_FIELDS = ["session_id", "sync_mode", "status", "version", "participants", "active_participant_id", "total_time_ms",
@@ -16,8 +17,10 @@ PARTICIPANT_FIELDS = ["participant_id", "participant_index", "total_time_ms", "t
 
 
 @pytest.fixture(scope="module")
-def api(make_stack):
-    return Api(make_stack(STRICT_BODY="false", RATE_LIMIT_ENABLED="false"))
+def api():
+    stack = Stack(STRICT_BODY="false")
+    yield Api(stack)
+    stack.close()
 
 
 class Api:
@@ -430,10 +433,10 @@ def test_api_docs(api):
 # --- limits of the reference ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def limited(make_stack):
-    return Api(make_stack(STRICT_BODY="false", RATE_LIMIT_SWITCH="10", RATE_LIMIT_GENERAL="100", RATE_LIMIT_GET="1000",
-                          RATE_LIMIT_CREATE="100"))
+    return Api(make_stack(STRICT_BODY="false", RATE_LIMIT_ENABLED="true", RATE_LIMIT_SWITCH="10", RATE_LIMIT_GENERAL="100",
+                          RATE_LIMIT_GET="1000", RATE_LIMIT_CREATE="100"))
 
 
 def test_the_eleventh_switch_of_a_second_is_429(limited):

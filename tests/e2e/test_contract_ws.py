@@ -5,12 +5,7 @@ import uuid
 import pytest
 import requests
 
-from tests.lib.watch import Watcher, body, watch
-
-
-@pytest.fixture(scope="module")
-def stack(make_stack):
-    return make_stack(STRICT_BODY="false", RATE_LIMIT_ENABLED="false")
+from watch import Watcher, body, watch
 
 
 def call(stack, method, path, **options):
@@ -168,7 +163,7 @@ def test_a_message_over_10_kb_closes_1009(stack):
 
 
 def test_the_101st_message_within_a_minute_closes_1008(make_stack):
-    stack = make_stack(STRICT_BODY="false", RATE_LIMIT_CREATE="100")
+    stack = make_stack(RATE_LIMIT_ENABLED="true")
     session = create(stack)
     with watch(stack, session) as socket:
         for _ in range(101):

@@ -5,13 +5,13 @@ import time
 import pytest
 import requests
 
-from tests.lib.load import Player, create_started, eventually
-from tests.lib.watch import Watcher, watch
+from load import Player, create_started, eventually
+from watch import Watcher, body, watch
 
 
 @pytest.fixture
 def stack(make_stack):
-    return make_stack(RATE_LIMIT_ENABLED="false")
+    return make_stack()
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def judge(players, lost_allowed=False):
 
 def test_killed_workers_are_replaced_and_lose_only_the_request_in_hand(stack, players):
     for _ in range(5):
-        stack.kill("worker", signal.SIGKILL)
+        stack.kill_pid(stack.workers()[0])
         time.sleep(0.2)
     back = time.monotonic()
     eventually(lambda: all(player.last_good > back for player in players), timeout=2)
@@ -59,7 +59,8 @@ def test_a_killed_broadcaster_is_followed_by_another_and_clients_resync(stack, p
     session = players[0].url.rsplit("/", 1)[1]
     with watch(stack, session) as before:
         before.wait_for("STATE_SYNC")
-        stack.kill("broadcaster", signal.SIGKILL)
+        for name in stack.broadcasters():
+            stack.kill(name)
         before.wait_closed()
     with eventually(lambda: greeted(stack, session), timeout=5) as after:
         sync = after.wait_for("STATE_SYNC", timeout=2)
@@ -79,7 +80,7 @@ def test_a_killed_redis_comes_back_and_everybody_holds_the_truth(stack, players)
     session = players[0].url.rsplit("/", 1)[1]
     with watch(stack, session) as socket:
         old = socket.wait_for("STATE_SYNC")["epoch"]
-        stack.kill("redis", signal.SIGKILL)
+        stack.kill("redis")
         eventually(lambda: stack.redis().ping(), timeout=10)
         back = time.monotonic()
         eventually(lambda: all(player.last_good > back for player in players), timeout=2)
@@ -109,13 +110,12 @@ def test_while_redis_is_away_answers_are_503_with_retry_after(stack):
 
 
 def test_the_timekeeper_is_taken_over_when_a_broadcaster_dies(stack):
-    from tests.lib.watch import body
     sent = body(bank=1500)
     requests.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10)
     url = f"{stack.base_url}/v1/sessions/{sent['session_id']}"
     requests.post(f"{url}/start", timeout=10)
-    stack.kill("broadcaster", signal.SIGKILL)
+    stack.kill(stack.broadcasters()[0])
     key = eventually(lambda: next(iter(stack.redis().keys(f"*session:{sent['session_id']}"))))
-    eventually(lambda: stack.redis().hget(key, "v") == b"3", timeout=5)
+    eventually(lambda: stack.redis().hget(key, "v") == "3", timeout=5)
     state = requests.get(url, timeout=10).json()["data"]
     assert state["version"] == 3 and state["participants"][0]["has_expired"]

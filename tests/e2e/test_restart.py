@@ -3,13 +3,13 @@ import os
 import signal
 import time
 
-from tests.lib.load import Wrk, create_started
+from load import Wrk, create_started
 
 SECONDS = int(os.environ.get("LOAD_SECONDS", "8"))
 
 
 def test_workers_that_leave_after_200_requests_lose_nothing(make_stack, tmp_path):
-    stack = make_stack(RATE_LIMIT_ENABLED="false", FCGI_MAX_REQUESTS="200")
+    stack = make_stack(FCGI_MAX_REQUESTS="200")
     load = Wrk(stack, create_started(stack, 50), SECONDS, tmp_path)
     total, other, errors = load.read()
     assert total > 200 * 20, "every worker must have left several times"
@@ -17,11 +17,11 @@ def test_workers_that_leave_after_200_requests_lose_nothing(make_stack, tmp_path
 
 
 def test_a_rolling_restart_under_load_loses_nothing(make_stack, tmp_path):
-    stack = make_stack(RATE_LIMIT_ENABLED="false")
+    stack = make_stack()
     sessions = create_started(stack, 50)
     load = Wrk(stack, sessions, SECONDS, tmp_path)
     for _ in range(3):
         time.sleep(SECONDS / 4)
-        os.kill(stack.pid("fcgi"), signal.SIGHUP)
+        stack.kill("fcgi", signal.SIGHUP)
     total, other, errors = load.read()
     assert (other, errors) == (0, 0), f"of {total} requests"

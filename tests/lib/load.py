@@ -8,7 +8,7 @@ import time
 
 import requests
 
-from tests.lib.watch import body
+from watch import body
 
 
 def create_started(stack, count, **more):
