@@ -29,15 +29,19 @@ COMMON_SRC := $(wildcard common/*.c)
 FCGI_SRC   := $(wildcard fcgi/*.c fcgi/*/*.c)
 BCAST_SRC  := $(wildcard broadcaster/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
+API_SRC    := $(wildcard tests/api/test_*.c)
+API_LIB    := $(filter-out $(API_SRC),$(wildcard tests/api/*.c))
 LUA_SRC    := $(sort $(wildcard common/lua/*.lua))
+LUA_INC    := $(wildcard common/lua/include/*.lua)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(COMMON_SRC)) $(BUILD)/gen/lua_scripts.o
 LIBCOMMON  := $(BUILD)/libcommon.a
 PROGRAMS   := $(if $(FCGI_SRC),$(BUILD)/synckairos.fcgi) $(if $(BCAST_SRC),$(BUILD)/synckairos-broadcaster)
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
+API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
 
-.PHONY: all unit clean
+.PHONY: all unit api-test clean
 all: $(PROGRAMS)
 
 $(LIBCOMMON): $(COMMON_OBJ)
@@ -60,16 +64,23 @@ $(UNIT_BIN): $(BUILD)/%: $(BUILD)/%.o $(LIBCOMMON) $(filter-out $(BUILD)/fcgi/ma
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $< $(UNIT_EXTRA) $(LIBCOMMON) -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)
 
+# A test of tests/api starts a Redis of its own (private_redis.h).
+$(API_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(API_LIB)) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LDLIBS)
+
 $(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(dir $@) && $(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
-# Scripts become C strings, one line each; the enum follows the order of the file names.
-$(BUILD)/gen/lua_scripts.c: $(LUA_SRC) Makefile
+# Scripts become C strings, one line each; the enum follows the order of the file names. A line `--#include x` stands
+# for common/lua/include/x.lua.
+LUA_EXPAND = awk '/^--\#include /{p = "common/lua/include/" $$2 ".lua"; while ((getline l < p) > 0) print l; next} {print}'
+$(BUILD)/gen/lua_scripts.c: $(LUA_SRC) $(LUA_INC) Makefile
 	$(Q)mkdir -p $(dir $@)
 	$(Q){ echo '/* generated from common/lua, do not edit */'; echo '#include "lua_scripts.h"'; \
 	  echo 'const char *const lua_script_text[LUA__MAX] = {'; \
-	  for f in $(LUA_SRC); do sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/' $$f; echo '    ,'; done; \
+	  for f in $(LUA_SRC); do $(LUA_EXPAND) $$f | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/'; echo '    ,'; done; \
 	  echo '};'; echo 'const char *const lua_script_name[LUA__MAX] = {'; \
 	  for f in $(LUA_SRC); do echo "    \"$$(basename $$f .lua)\","; done; echo '};'; } > $@
 $(BUILD)/gen/lua_scripts.h: $(LUA_SRC) Makefile
@@ -83,6 +94,9 @@ $(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/lua_scripts.
 
 unit: $(UNIT_BIN)
 	@for t in $(UNIT_BIN); do echo "$$t"; $$t || exit 1; done
+
+api-test: $(API_BIN)
+	@for t in $(API_BIN); do echo "$$t"; $$t || exit 1; done
 
 clean:
 	rm -rf build

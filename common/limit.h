@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 struct redis_batch;
-struct buf;
+struct redisReply;
 
 /* "N/window[+cooldown]": "10/1s+10s", "100/60s". count 0: no limit. */
 struct limit_rule {
@@ -38,10 +38,13 @@ struct limit_state {
 enum rc limit_parse(const char *s, int64_t default_window_ms, struct limit_rule *out,
                     struct fail *f) MUSTCHECK;
 
-/* Add "count one hit now" to a batch; returns its place. `key` is built by keys_limit. */
+/* Add "count one hit now" to a batch; returns its place. `key` is built by keys_limit. A rule
+ * of count 0 adds nothing and returns -1, which limit_result takes. */
 int limit_add(struct redis_batch *b, const struct limit_rule *rule, const char *key);
 /* Read the verdict after the run. */
 struct limit_state limit_result(const struct redis_batch *b, int place,
                                 const struct limit_rule *rule);
+/* The same from the verdict alone {allowed, remaining, reset_ms}, as commit.lua returns it. */
+struct limit_state limit_read(const struct redisReply *reply, const struct limit_rule *rule);
 
 #endif

@@ -64,9 +64,12 @@ const struct redisReply *redis_batch_reply(const struct redis_batch *b, int plac
 enum rc redis_batch_check(const struct redis_batch *b, int place, struct fail *f) MUSTCHECK;
 
 /*
- * Send all and await all. RC_OK: every command has a reply (which may be an error
- * reply). RC_STORE_UNAVAILABLE: nothing was sent. RC_OUTCOME_UNKNOWN: something may have
- * been executed, replies are lost; the connection is closed.
+ * Send all and await all: two system calls when the replies come in one piece. RC_OK: every
+ * command has a reply (which may be an error reply). RC_STORE_UNAVAILABLE: nothing was
+ * executed, or nothing but what may be executed twice (reads, limits, claims).
+ * RC_OUTCOME_UNKNOWN: a change may have been executed, replies are lost. After a failure the
+ * connection is closed. When the server had closed an idle connection, a new one is tried at
+ * once, where that cannot do anything twice.
  */
 enum rc redis_run(struct redis *r, struct redis_batch *b, struct fail *f) MUSTCHECK;
 

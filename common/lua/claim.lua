@@ -1,0 +1,27 @@
+-- Claim a partition for a timekeeper and ask what is due there.
+--
+-- KEYS[1] lease  [2] wakeups  [3] life
+-- ARGV[1] owner  [2] lease ms  [3] ids at most  [4] run id of this Redis
+-- Returns {2} when the life of the partition is another (nothing was done); else {1 held or 0,
+--     TIME, earliest wake-up left in ms or '', due ids}. Ids are read only by the holder.
+local SEEN_MS = 1000
+
+local t = redis.call('TIME')
+local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
+local now = string.format('%.0f', now_ms)
+local life = redis.call('HMGET', KEYS[3], 'run_id', 'seen')
+if life[1] ~= ARGV[4] then
+    return {2}
+end
+if now_ms - tonumber(life[2] or 0) >= SEEN_MS then
+    redis.call('HSET', KEYS[3], 'seen', now)
+end
+
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then
+    return {0, t, '', {}}
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[3])
+local left = redis.call('ZRANGE', KEYS[2], #due, #due, 'WITHSCORES')[2]
+return {1, t, left and string.format('%.0f', tonumber(left)) or '', due}

@@ -1,0 +1,77 @@
+-- Commit the changes of one session, or do nothing.
+--
+-- Compares version and epoch as they were read, and the life of the partition; refuses a `now`
+-- that is more than 1 s old. Then, in one step: fields, TTL, wake-up, audit records, pushes.
+-- The first write may run out of memory; what follows it then cannot (Redis decides that once
+-- per script), so nothing is ever half done. With new version '' it only looks after TTL and
+-- wake-up (a session with nothing due).
+--
+-- KEYS[1] session  [2] wakeups  [3] audit  [4] life  [5] switch limit
+-- ARGV[1] version as read, '' when the session must not exist  [2] epoch as read
+--     [3] new version, '' for no change  [4] new epoch  [5] commit id
+--     [6] run id of this Redis as the caller knows it  [7] life n  [8] now, us
+--     [9] 'delete' or ''  [10] TTL ms, '' to leave it  [11] wake-up ms, '' for none
+--     [12] session id  [13] channel of the session  [14] channel for wake-ups
+--     [15] audit records to keep, about  [16] [17] [18] switch limit: hits (0: none), window ms,
+--     cool-down ms  [19] number of field names and values, which follow; then, for each change,
+--     its event and its snapshot ('' for none)
+-- Returns {0, TIME, verdict} committed; {1, HGETALL, HMGET of life, TIME} lost the race;
+--     {2} another life; {3, TIME, verdict} refused by the switch limit. verdict: limit_window.
+--#include limit_window
+local SEEN_MS = 1000
+
+local t = redis.call('TIME')
+local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
+local life = redis.call('HMGET', KEYS[4], 'run_id', 'n', 'gap_from', 'gap_n', 'seen')
+if life[1] ~= ARGV[6] or life[2] ~= ARGV[7] then
+    return {2}
+end
+local found = redis.call('HMGET', KEYS[1], 'v', 'e')
+local old = t[1] * 1000000 + t[2] - ARGV[8] > 1000000
+if old or (found[1] or '') ~= ARGV[1] or (found[2] or '') ~= ARGV[2] then
+    return {1, redis.call('HGETALL', KEYS[1]), life, t}
+end
+
+local verdict = {}
+if ARGV[16] ~= '0' then
+    verdict = limit_hit(KEYS[5], now_ms, tonumber(ARGV[16]), tonumber(ARGV[17]),
+        tonumber(ARGV[18]))
+    if verdict[1] == 0 then
+        return {3, t, verdict}
+    end
+end
+
+local fields_end = 19 + ARGV[19]
+if ARGV[9] == 'delete' then
+    redis.call('DEL', KEYS[1])
+elseif ARGV[3] ~= '' then
+    redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'c', ARGV[5],
+        unpack(ARGV, 20, fields_end))
+end
+if ARGV[10] ~= '' then
+    redis.call('PEXPIRE', KEYS[1], ARGV[10])
+end
+
+if ARGV[11] == '' then
+    redis.call('ZREM', KEYS[2], ARGV[12])
+else
+    local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+    redis.call('ZADD', KEYS[2], ARGV[11], ARGV[12])
+    if not first or tonumber(ARGV[11]) < tonumber(first) then
+        redis.call('PUBLISH', ARGV[14], ARGV[11])
+    end
+end
+
+for i = fields_end + 1, #ARGV, 2 do
+    if ARGV[i + 1] == '' then
+        redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[15], '*', 'd', ARGV[i])
+    else
+        redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[15], '*', 'd', ARGV[i], 's',
+            ARGV[i + 1])
+    end
+    redis.call('PUBLISH', ARGV[13], ARGV[i])
+end
+if now_ms - tonumber(life[5] or 0) >= SEEN_MS then
+    redis.call('HSET', KEYS[4], 'seen', string.format('%.0f', now_ms))
+end
+return {0, t, verdict}
