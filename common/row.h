@@ -19,8 +19,7 @@ struct buf;
 /* What stored numbers may be: far beyond any session, and no sum of a few overflows. */
 #define ROW_INSTANT_MAX 100000000000000LL /* epoch ms, the year 5138 */
 #define ROW_SPAN_MAX 100000000000000LL
-#define ROW_COUNT_MAX 9007199254740991LL /* the largest integer that every JSON client keeps \
-                                          */
+#define ROW_COUNT_MAX 9007199254740991LL /* what every JSON client keeps exact */
 
 enum row_type {
     ROW_END,
