@@ -11,7 +11,6 @@
 #include <json-c/json.h>
 #include <stdarg.h>
 
-#define SAFE_INT 9007199254740991 /* 2^53 - 1, JavaScript's */
 #define PATH_SIZE 256
 #define KEY_SHOWN_MAX 100 /* bytes of an unknown key that an answer repeats */
 
@@ -43,6 +42,8 @@ issue_append(struct body *b, struct arena *mem, struct issue one)
 
     *issue = one;
     issue->next = NULL;
+    if (b->tail == NULL)
+        b->tail = &b->issues;
     *b->tail = issue;
     b->tail = &issue->next;
     b->n_issues++;
@@ -242,7 +243,7 @@ fault_int(struct check *c, const struct field *fd, const char *code, const struc
         fault(c, at, code, "Invalid input: expected int, received number");
     else
         fault(c, at, code, "Too %s: expected int to be %s%" PRId64, code + strlen("too_"),
-              code[4] == 'b' ? "<=" : ">=-", SAFE_INT);
+              code[4] == 'b' ? "<=" : ">=-", FIELD_INT_MAX);
 }
 
 /* Doubles are exact here: whatever lies within the safe range, and all bounds do. */
@@ -252,7 +253,7 @@ check_int(struct check *c, const struct field *fd, struct json_object *v,
 {
     double number = json_object_get_double(v);
 
-    if (number > (double)SAFE_INT || number < (double)-SAFE_INT) {
+    if (number > (double)FIELD_INT_MAX || number < (double)-FIELD_INT_MAX) {
         fault_int(c, fd, number > 0 ? "too_big" : "too_small", at);
     } else if (number != (double)(int64_t)number) {
         fault_int(c, fd, "invalid_type", at);
@@ -262,7 +263,7 @@ check_int(struct check *c, const struct field *fd, struct json_object *v,
         return;
     if (number < (double)fd->min)
         fault_small(c, fd, at);
-    else if (number > (double)fd->max && fd->max < SAFE_INT)
+    else if (number > (double)fd->max && fd->max < FIELD_INT_MAX)
         fault_big(c, fd, at);
 }
 

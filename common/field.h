@@ -17,10 +17,12 @@ struct arena;
 struct buf;
 struct json_object;
 
+#define FIELD_INT_MAX 9007199254740991 /* 2^53 - 1, the last safe integer of JavaScript */
+
 enum field_type {
     F_END, /* ends a table */
     F_UUID,
-    F_INT,  /* any JSON number of integral value within +-2^53 */
+    F_INT,  /* any JSON number of integral value within +-FIELD_INT_MAX */
     F_STR,  /* length in code points */
     F_ENUM, /* one_of "a|b|c" */
     F_BOOL,
@@ -74,8 +76,8 @@ struct body {
 enum rc body_check(struct body *b, const struct field *fields, struct json_object *json,
                    bool strict, struct arena *mem, struct fail *f) MUSTCHECK;
 
-/* Add a fault found later (a rule over several fields). `path` and `message` are copied, `code`
- * is not. */
+/* Add a fault found before or after body_check (which forgets the ones from before); a zeroed
+ * body is good enough. `path` and `message` are copied, `code` is not. */
 void body_issue(struct body *b, struct arena *mem, const char *path, const char *code,
                 const char *message);
 

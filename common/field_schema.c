@@ -9,6 +9,7 @@ put_text(struct buf *out, const char *name, const char *value)
     buf_json(out, value, strlen(value));
 }
 
+/* Integers beyond JavaScript's safe ones are refused whatever the table says. */
 static void
 put_bounds(struct buf *out, const struct field *fd, const char *min_name, const char *max_name)
 {
@@ -17,7 +18,7 @@ put_bounds(struct buf *out, const struct field *fd, const char *min_name, const 
     buf_printf(out, ",\"%s\":", min_name);
     buf_i64(out, fd->min);
     buf_printf(out, ",\"%s\":", max_name);
-    buf_i64(out, fd->max);
+    buf_i64(out, fd->max < FIELD_INT_MAX ? fd->max : FIELD_INT_MAX);
 }
 
 static void

@@ -12,7 +12,6 @@
 
 #define U "11111111-1111-4111-8111-111111111111"
 #define NIL "00000000-0000-0000-0000-000000000000"
-#define MAX_SAFE 9007199254740991
 
 /* The create body of the reference, whose answers are known (contract 1.6), and one body with
  * what it does not have, whose texts are zod's own. */
@@ -21,7 +20,7 @@ static const struct field participant_fields[] = {
     { .name = "participant_index",
       .type = F_INT,
       .label = "Participant index",
-      .max = MAX_SAFE,
+      .max = INT64_MAX,
       .required = true },
     { .name = "total_time_ms",
       .type = F_INT,
@@ -474,6 +473,17 @@ test_issues_as_json(void **state)
 }
 
 static void
+test_a_fault_before_any_check(void **state)
+{
+    struct world *w = *state;
+
+    w->body = (struct body){ 0 };
+    body_issue(&w->body, w->mem, "id", "invalid_format", "first");
+    body_issue(&w->body, w->mem, "id", "invalid_format", "second");
+    assert_string_equal(issues_text(w), "id|first|invalid_format; id|second|invalid_format");
+}
+
+static void
 test_schema(void **state)
 {
     struct fail f = { .rc = RC_OK };
@@ -522,6 +532,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
         cmocka_unit_test(test_values_of_no_body),
         cmocka_unit_test_setup_teardown(test_issues_as_json, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_fault_before_any_check, setup, teardown),
         cmocka_unit_test(test_schema),
     };
 
