@@ -280,7 +280,7 @@ class Stack:
         return str(self.run_dir / "redis.sock")
 
     def redis(self):
-        """A python3-redis client on the private Redis; answers are bytes decoded to str."""
+        """A python3-redis client on the private Redis; answers are str."""
         import redis
 
         if self._redis is None:
