@@ -34,7 +34,9 @@ struct app {
     struct redis_batch *batch; /* for what a request asks of Redis beside the store */
     struct session_store *store;
     struct status *status;
-    bool draining; /* told to stop: /ready says so */
+    bool draining;      /* told to stop: /ready says so */
+    char id_prefix[12]; /* begins the request ids made here */
+    uint64_t requests;
 };
 
 struct req {
@@ -58,9 +60,10 @@ struct req {
     struct body body;
     const char *user; /* `sub` of the caller, NULL anonymous */
 
-    bool limit_done;          /* the limiter was asked (gate.h) */
-    int limit_place;          /* in the batch it rides in */
-    struct limit_state limit; /* what it said */
+    enum limit_kind limit_kind; /* of the route, or of what went wrong */
+    bool limit_done;            /* the limiter was asked (gate.h) */
+    int limit_place;            /* in the batch it rides in */
+    struct limit_state limit;   /* what it said */
 
     int64_t server_time_ms; /* Redis TIME of what is shown; 0: Redis was not read */
     struct reply reply;

@@ -1,0 +1,319 @@
+#include "fcgi/gate.h"
+
+#include "common/arena.h"
+#include "common/conf.h"
+#include "common/json.h"
+#include "common/keys.h"
+#include "common/limit.h"
+#include "common/redis.h"
+#include "fcgi/io.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- limits ---- */
+
+/* Kinds that gate.c counts; the switch limit is the commit's. */
+static const struct limit_row {
+    const char *name; /* part of the key */
+    size_t rule;      /* offset in struct conf */
+    bool by_address;  /* not by user, even where there is one */
+    bool counted_here;
+} limits[LIMIT__MAX] = {
+    [LIMIT_GENERAL] = { "general", offsetof(struct conf, rate_limit_general), false, true },
+    [LIMIT_CREATE] = { "create", offsetof(struct conf, rate_limit_create), false, true },
+    [LIMIT_GET] = { "get", offsetof(struct conf, rate_limit_get), false, true },
+    [LIMIT_TIME] = { "time", offsetof(struct conf, rate_limit_time), true, true },
+    [LIMIT_SWITCH] = { "switch", offsetof(struct conf, rate_limit_switch), false, false },
+};
+
+static const struct limit_row *
+limit_row(const struct req *rq)
+{
+    const struct limit_row *row = &limits[rq->limit_kind];
+
+    return row->name != NULL ? row : NULL;
+}
+
+static const struct limit_rule *
+limit_rule(const struct req *rq)
+{
+    const struct limit_row *row = limit_row(rq);
+
+    if (row == NULL)
+        return NULL;
+    return (const struct limit_rule *)(const void *)((const char *)rq->app->conf + row->rule);
+}
+
+static bool
+limit_is_due(const struct req *rq)
+{
+    const struct limit_row *row = limit_row(rq);
+
+    return row != NULL && row->counted_here && !rq->limit_done &&
+           rq->app->conf->rate_limit_enabled;
+}
+
+void
+gate_limit_append(struct req *rq, struct redis_batch *b)
+{
+    char who[CLIENT_MAX];
+    struct key key;
+
+    rq->limit_place = -1;
+    if (!limit_is_due(rq))
+        return;
+    client_limit_key(rq->client, who);
+    key = keys_limit(rq->app->conf->key_prefix, limit_row(rq)->name,
+                     rq->user != NULL && !limit_row(rq)->by_address ? rq->user : who);
+    rq->limit_place = limit_add(b, limit_rule(rq), key.s);
+    rq->limit_done = true;
+}
+
+enum rc
+gate_limit_judge(struct req *rq, const struct redis_batch *b, struct fail *f)
+{
+    if (rq->limit_place < 0)
+        return RC_OK;
+    rq->limit = limit_result(b, rq->limit_place, limit_rule(rq));
+    if (!rq->limit.known || !rq->limit.refused)
+        return RC_OK;
+    (void)!fail_set(f, RC_LIMITED, "Too many requests, please try again later");
+    f->retry_after_ms = rq->limit.reset_ms;
+    return RC_LIMITED;
+}
+
+static void
+rider_append(void *ctx, struct redis_batch *b)
+{
+    gate_limit_append(ctx, b);
+}
+
+static enum rc
+rider_judge(void *ctx, const struct redis_batch *b, struct fail *f)
+{
+    return gate_limit_judge(ctx, b, f);
+}
+
+struct store_rider *
+gate_rider(struct req *rq)
+{
+    struct store_rider *rider = arena_alloc(rq->mem, sizeof(*rider));
+
+    *rider = (struct store_rider){ rider_append, rider_judge, rq };
+    return rider;
+}
+
+enum rc
+gate_limit_settle(struct req *rq, struct fail *f)
+{
+    struct redis_batch *b = rq->app->batch;
+    struct fail ignored = { 0 };
+
+    if (!limit_is_due(rq))
+        return RC_OK;
+    redis_batch_clear(b);
+    gate_limit_append(rq, b);
+    if (redis_batch_count(b) == 0 || redis_run(rq->app->redis, b, &ignored) != RC_OK)
+        return RC_OK;
+    return gate_limit_judge(rq, b, f);
+}
+
+void
+gate_limit_headers(const struct req *rq, struct buf *out)
+{
+    const struct limit_rule *rule = limit_rule(rq);
+    bool known = rq->limit.known;
+    int64_t remaining, reset_ms;
+
+    if (rule == NULL || rule->count == 0)
+        return;
+    remaining = known ? rq->limit.remaining : rule->count;
+    reset_ms = known ? rq->limit.reset_ms : rule->window_ms;
+    buf_printf(out,
+               "RateLimit-Policy: %" PRId64 ";w=%" PRId64 "\r\nRateLimit-Limit: %" PRId64
+               "\r\nRateLimit-Remaining: %" PRId64 "\r\nRateLimit-Reset: %" PRId64 "\r\n",
+               rule->count, (rule->window_ms + 999) / 1000, rule->count, remaining,
+               (reset_ms + 999) / 1000);
+}
+
+/* ---- who ---- */
+
+static enum rc
+auth_public(struct req *rq, struct fail *f)
+{
+    (void)rq;
+    (void)f;
+    return RC_OK;
+}
+
+/* Tokens are not read yet: nobody has one, so only anonymous callers can be let in. */
+static enum rc
+auth_sync(struct req *rq, struct fail *f)
+{
+    if (!rq->app->conf->auth_required)
+        return RC_OK;
+    rq->limit_kind = LIMIT_GENERAL; /* a failed authentication counts on the address */
+    return fail_set(f, RC_UNAUTHENTICATED, "A valid token is needed");
+}
+
+static enum rc (*const levels[AUTH__MAX])(struct req *rq, struct fail *f) = {
+    [AUTH_PUBLIC] = auth_public,
+    [AUTH_SYNC] = auth_sync,
+};
+
+/* ---- path parameters ---- */
+
+static const struct {
+    const char *name; /* as between the braces */
+    const char *message;
+} params[] = {
+    { "id", "Session ID must be a valid UUID" },
+};
+
+static enum rc
+check_param(struct req *rq, const char *name, size_t name_len, const char *value,
+            struct fail *f)
+{
+    for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
+        if (strlen(params[i].name) != name_len || memcmp(params[i].name, name, name_len) != 0)
+            continue;
+        if (id_is_uuid(value, strlen(value)))
+            return RC_OK;
+        body_issue(&rq->body, rq->mem, params[i].name, "invalid_format", params[i].message);
+        return fail_set(f, RC_VALIDATION, "Request validation failed");
+    }
+    return fail_log(f, RC_INTERNAL, "path parameter {%.*s} has no check", (int)name_len, name);
+}
+
+static enum rc
+check_params(struct req *rq, struct fail *f)
+{
+    const char *p = rq->route->path;
+    size_t k = 0;
+
+    while ((p = strchr(p, '{')) != NULL) {
+        size_t len = strcspn(++p, "}");
+        enum rc rc = check_param(rq, p, len, rq->params[k++], f);
+
+        if (rc != RC_OK)
+            return rc;
+        p += len;
+    }
+    return RC_OK;
+}
+
+/* ---- the body ---- */
+
+/* "application/json", with no other charset than UTF-8. */
+static bool
+is_json_type(const char *type)
+{
+    static const char json[] = "application/json";
+    const char *charset;
+
+    if (type == NULL || strncasecmp(type, json, sizeof(json) - 1) != 0)
+        return false;
+    type += sizeof(json) - 1;
+    if (type[strspn(type, " \t")] != ';' && type[strspn(type, " \t")] != '\0')
+        return false;
+    charset = strcasestr(type, "charset=");
+    if (charset == NULL)
+        return true;
+    charset += strlen("charset=");
+    charset += *charset == '"';
+    return strncasecmp(charset, "utf-8", 5) == 0 && !(charset[5] >= '0' && charset[5] <= 'z');
+}
+
+/*
+ * The bytes of the body into *text. A length that was said has to arrive: what a broken
+ * connection left of a body is never acted on.
+ */
+static enum rc
+read_body(struct req *rq, char **text, size_t *len, struct fail *f)
+{
+    size_t max = (size_t)rq->app->conf->max_body_bytes;
+    size_t want = rq->content_length >= 0 ? (size_t)rq->content_length : max + 1;
+    bool said = rq->content_length >= 0;
+
+    *len = 0;
+    *text = NULL;
+    if (want == 0 || (!said && !rq->io->reads_to_end))
+        return RC_OK;
+    if (!said || want <= max) {
+        *text = arena_alloc(rq->mem, want + 1);
+        *len = rq->io->read(rq->io, *text, want);
+    }
+    if (want > max && (said || *len > max))
+        return fail_set(f, RC_TOO_LARGE, "The body is larger than %zu bytes", max);
+    if (said && *len < want)
+        return fail_set(f, RC_BAD_REQUEST, "The body is shorter than its Content-Length");
+    return RC_OK;
+}
+
+static void
+put_json(void *json)
+{
+    json_object_put(json);
+}
+
+static enum rc
+parse_body(struct req *rq, const char *text, size_t len, struct json_object **json,
+           struct fail *f)
+{
+    enum rc rc = json_parse(text, len, json, f);
+
+    if (rc != RC_OK)
+        return rc;
+    if (*json != NULL) {
+        arena_defer(rq->mem, put_json, *json);
+        return RC_OK;
+    }
+    body_issue(&rq->body, rq->mem, "", "invalid_type",
+               "Invalid input: expected object, received null");
+    return fail_set(f, RC_VALIDATION, "Request validation failed");
+}
+
+static enum rc
+check_body(struct req *rq, struct fail *f)
+{
+    struct json_object *json = NULL;
+    bool strict = rq->app->conf->strict_body;
+    char *text;
+    size_t len;
+    enum rc rc;
+
+    if (rq->route->body == NULL)
+        return RC_OK;
+    rc = read_body(rq, &text, &len, f);
+    if (rc != RC_OK)
+        return rc;
+    if (len > 0 && is_json_type(request_header(rq, "CONTENT_TYPE")))
+        rc = parse_body(rq, text, len, &json, f);
+    else if (len > 0 && strict)
+        rc = fail_set(f, RC_MEDIA_TYPE, "A body has to be application/json");
+    if (rc != RC_OK)
+        return rc;
+    return body_check(&rq->body, rq->route->body, json, strict, rq->mem, f);
+}
+
+/* ---- all of it ---- */
+
+enum rc
+gate_pass(struct req *rq, struct fail *f)
+{
+    static enum rc (*const steps[])(struct req * rq, struct fail * f) = { check_params,
+                                                                          check_body };
+    enum rc rc;
+
+    assert(rq->route->auth > AUTH_UNSET && rq->route->auth < AUTH__MAX);
+    rq->limit_kind = rq->route->limit;
+    rc = levels[rq->route->auth](rq, f);
+    for (size_t i = 0; rc == RC_OK && i < sizeof(steps) / sizeof(steps[0]); i++)
+        rc = steps[i](rq, f);
+    return rc;
+}

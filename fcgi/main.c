@@ -1,0 +1,66 @@
+/*
+ * synckairos.fcgi - answers HTTP requests for a web server.
+ *
+ *   synckairos.fcgi            the master: socket of FCGI_LISTEN (or on fd 0), FCGI_WORKERS
+ * workers synckairos.fcgi --worker   one worker for the listening socket on fd 0 (spawn-fcgi,
+ * lighttpd) run by a web server as CGI: one request
+ */
+#include "common/buf.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "fcgi/io.h"
+#include "fcgi/listener.h"
+#include "fcgi/master.h"
+#include "fcgi/route.h"
+#include "fcgi/slot.h"
+#include "fcgi/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static bool
+is_cgi(void)
+{
+    return io_cgi()->param(io_cgi(), "GATEWAY_INTERFACE") != NULL;
+}
+
+static int
+run_worker(const struct conf *conf, const char *slot)
+{
+    struct slot_page *page = NULL;
+    int fd = -1, index = -1;
+
+    if (!listener_is(STDIN_FILENO)) {
+        if (is_cgi())
+            return worker_run_cgi(conf);
+        fatal(EX_USAGE, "--worker needs a listening socket on fd 0");
+    }
+    if (slot != NULL) {
+        if (sscanf(slot, "--slot=%d,%d", &fd, &index) != 2 || index < 0 || index >= SLOTS_MAX ||
+            (page = slot_page_attach(fd)) == NULL)
+            fatal(EX_USAGE, "%s is no slot of a master", slot);
+        close(fd);
+    }
+    return worker_run(conf, page, index);
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct conf *conf = conf_start(argc, argv, "fcgi");
+    struct buf errors;
+
+    buf_init(&errors, 64 * 1024);
+    if (!routes_check(&errors))
+        fatal(EX_SOFTWARE, "%s", buf_cstr(&errors));
+    buf_fini(&errors);
+    if (argc > 1 && strcmp(argv[1], "--worker") == 0)
+        return run_worker(conf, argc > 2 ? argv[2] : NULL);
+    if (argc > 1)
+        fatal(EX_USAGE, "unknown argument %s; there are --worker and --print-config", argv[1]);
+    if (!listener_is(STDIN_FILENO) && is_cgi())
+        return worker_run_cgi(conf);
+    return master_run(conf);
+}

@@ -1,0 +1,335 @@
+#include "fcgi/openapi.h"
+
+#include "common/buf.h"
+#include "common/field.h"
+#include "fcgi/route.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define TITLE "SyncKairos API"
+#define VERSION "2.0.0"
+#define DESCRIPTION                                                                          \
+    "Shared clocks that many clients watch. Nothing ticks on the server: every remaining "   \
+    "time is computed for one instant, `server_time`.\n\n"                                   \
+    "**Paths.** Everything under `/v1` is also found under `/api/v1` and `/api`.\n\n"        \
+    "**Who is asking.** `Authorization: Bearer <JWT>`. Operations that also list the empty " \
+    "requirement take anonymous callers, but only where the server was set up with "         \
+    "`AUTH_REQUIRED=false`; elsewhere they answer 401.\n\n"                                  \
+    "**Repeating.** A command that names `expected_version` or, on a switch, "               \
+    "`current_participant_id` can be sent again safely: a second one answers 409.\n\n"       \
+    "**Pushes.** `/ws?sessionId=<uuid>` is a WebSocket that sends every change of a session."
+
+struct answer_row {
+    const char *schema; /* NULL: no body */
+    bool enveloped;     /* as {"data": ...} */
+    const char *doc;
+};
+
+static const struct answer_row answers[ANSWER__MAX] = {
+    [ANSWER_NOTHING] = { NULL, false, "Done." },
+    [ANSWER_SESSION] = { "'$ref':'#/components/schemas/SyncState'", true,
+                         "The session as it is now stored." },
+    [ANSWER_SWITCH] = { "'$ref':'#/components/schemas/SwitchResult'", true,
+                        "The turn that has begun." },
+    [ANSWER_TIME] = { "'$ref':'#/components/schemas/Time'", false, "The server's clock." },
+    [ANSWER_HEALTH] = { "'$ref':'#/components/schemas/Health'", false, "The process works." },
+    [ANSWER_READY] = { "'$ref':'#/components/schemas/Ready'", false,
+                       "Requests can be served." },
+    [ANSWER_OPENAPI] = { "'type':'object','required':['openapi','info','paths']", false,
+                         "This document." },
+};
+
+static bool
+has_params(const struct route *r)
+{
+    return strchr(r->path, '{') != NULL;
+}
+
+static bool
+is_limited(const struct route *r)
+{
+    return r->limit != LIMIT_NONE;
+}
+
+/* ---- which failures an operation knows ---- */
+
+static bool
+fails_bad(const struct route *r)
+{
+    return r->body != NULL || has_params(r);
+}
+
+static bool
+fails_unauthenticated(const struct route *r)
+{
+    return r->auth != AUTH_PUBLIC;
+}
+
+/* Deleting what is not there is done already. */
+static bool
+fails_missing(const struct route *r)
+{
+    return has_params(r) && r->answer != ANSWER_NOTHING;
+}
+
+static bool
+fails_body(const struct route *r)
+{
+    return r->body != NULL;
+}
+
+static bool
+fails_always(const struct route *r)
+{
+    (void)r;
+    return true;
+}
+
+static bool
+fails_store(const struct route *r)
+{
+    return r->auth != AUTH_PUBLIC || is_limited(r);
+}
+
+static const struct {
+    int status;
+    bool (*applies)(const struct route *r);
+    const char *response;
+} failures[] = {
+    { 400, fails_bad, "BadRequest" },       { 401, fails_unauthenticated, "Unauthenticated" },
+    { 404, fails_missing, "NotFound" },     { 409, fails_body, "Conflict" },
+    { 413, fails_body, "TooLarge" },        { 415, fails_body, "MediaType" },
+    { 429, is_limited, "TooManyRequests" }, { 500, fails_always, "Internal" },
+    { 503, fails_store, "Unavailable" },
+};
+
+/* ---- one operation ---- */
+
+static void
+put_header_ref(struct buf *out, const char *name)
+{
+    buf_printf(out, ",\"%s\":{\"$ref\":\"#/components/headers/%s\"}", name, name);
+}
+
+static void
+put_headers(struct buf *out, const struct route *r)
+{
+    static const char *const limited[] = { "RateLimit-Limit", "RateLimit-Remaining",
+                                           "RateLimit-Reset", "RateLimit-Policy" };
+
+    openapi_put(out, ",'headers':{'X-Request-Id':{'$ref':'#/components/headers/X-Request-Id'}");
+    if (r->answer != ANSWER_OPENAPI)
+        put_header_ref(out, "Server-Time");
+    if (r->status == 201)
+        put_header_ref(out, "Location");
+    if (r->method == METHOD_GET && (r->answer == ANSWER_SESSION || r->answer == ANSWER_OPENAPI))
+        put_header_ref(out, "ETag");
+    for (size_t i = 0; is_limited(r) && i < sizeof(limited) / sizeof(limited[0]); i++)
+        put_header_ref(out, limited[i]);
+    buf_char(out, '}');
+}
+
+static void
+put_success(struct buf *out, const struct route *r, int status, const char *doc)
+{
+    const struct answer_row *a = &answers[r->answer];
+
+    buf_printf(out, "\"%d\":{\"description\":", status);
+    buf_json(out, doc, strlen(doc));
+    put_headers(out, r);
+    if (a->schema != NULL && status != 304) {
+        openapi_put(out, ",'content':{'application/json':{'schema':{");
+        if (a->enveloped)
+            openapi_put(out, "'type':'object','additionalProperties':false,'required':['data'],"
+                             "'properties':{'data':{");
+        openapi_put(out, a->schema);
+        buf_str(out, a->enveloped ? "}}}}}" : "}}}");
+    }
+    buf_char(out, '}');
+}
+
+static void
+put_responses(struct buf *out, const struct route *r)
+{
+    openapi_put(out, ",'responses':{");
+    put_success(out, r, r->status, answers[r->answer].doc);
+    if (r->status == 201) {
+        buf_char(out, ',');
+        put_success(out, r, 200, "The same session exists already, and nothing has happened.");
+    }
+    if (r->method == METHOD_GET &&
+        (r->answer == ANSWER_SESSION || r->answer == ANSWER_OPENAPI)) {
+        buf_char(out, ',');
+        put_success(out, r, 304, "What If-None-Match names is still current.");
+    }
+    if (r->answer == ANSWER_READY)
+        openapi_put(out, ",'503':{'description':'Requests cannot be served.','content':"
+                         "{'application/json':{'schema':"
+                         "{'$ref':'#/components/schemas/Ready'}}}}");
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        if (failures[i].applies(r))
+            buf_printf(out, ",\"%d\":{\"$ref\":\"#/components/responses/%s\"}",
+                       failures[i].status, failures[i].response);
+    }
+    buf_char(out, '}');
+}
+
+/* Every {x} of a path is a UUID (gate.c); a read also knows If-None-Match. */
+static void
+put_parameters(struct buf *out, const struct route *r)
+{
+    const char *p = r->path, *separator = "";
+
+    openapi_put(out, ",'parameters':[");
+    while ((p = strchr(p, '{')) != NULL) {
+        int len = (int)strcspn(++p, "}");
+
+        buf_printf(out,
+                   "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,"
+                   "\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}}",
+                   separator, len, p);
+        separator = ",";
+    }
+    if (r->method == METHOD_GET && r->answer == ANSWER_SESSION) {
+        buf_str(out, separator);
+        openapi_put(out, "{'name':'If-None-Match','in':'header','required':false,'description':"
+                         "'ETags that the caller holds.','schema':{'type':'string'}}");
+    }
+    buf_char(out, ']');
+}
+
+static void
+put_body(struct buf *out, const struct field *fields)
+{
+    bool required = false;
+
+    for (const struct field *fd = fields; fd->type != F_END; fd++)
+        required = required || fd->required;
+    buf_printf(out,
+               ",\"requestBody\":{\"required\":%s,\"content\":", required ? "true" : "false");
+    openapi_put(out, "{'application/json':{'schema':");
+    field_schema(out, fields);
+    buf_str(out, "}}}");
+}
+
+/* "post_v1_sessions_id_start" */
+static void
+put_operation_id(struct buf *out, const struct route *r)
+{
+    openapi_put(out, "'operationId':'");
+    for (const char *p = method_name(r->method); *p != '\0'; p++)
+        buf_char(out, (char)tolower(*p));
+    for (const char *p = r->path; *p != '\0'; p++) {
+        if (isalnum((unsigned char)*p))
+            buf_char(out, *p);
+        else if (*p == '/' || *p == '.' || *p == '-')
+            buf_char(out, '_');
+    }
+    buf_char(out, '"');
+}
+
+static void
+put_operation(struct buf *out, const struct route *r)
+{
+    buf_char(out, '"');
+    for (const char *p = method_name(r->method); *p != '\0'; p++)
+        buf_char(out, (char)tolower(*p));
+    buf_str(out, "\":{");
+    put_operation_id(out, r);
+    openapi_put(out, ",'tags':[");
+    buf_json(out, r->tag, strlen(r->tag));
+    openapi_put(out, "],'summary':");
+    buf_json(out, r->summary, strlen(r->summary));
+    openapi_put(out,
+                r->auth == AUTH_PUBLIC ? ",'security':[]" : ",'security':[{'bearer':[]},{}]");
+    if (has_params(r))
+        put_parameters(out, r);
+    if (r->body != NULL)
+        put_body(out, r->body);
+    put_responses(out, r);
+    buf_char(out, '}');
+}
+
+/* ---- all of them ---- */
+
+/* The first row of its path (or of its tag) speaks for the rest. */
+static bool
+seen_before(size_t i, bool (*same)(const struct route *a, const struct route *b))
+{
+    for (size_t k = 0; k < i; k++) {
+        if (same(route_at(k), route_at(i)))
+            return true;
+    }
+    return false;
+}
+
+static bool
+same_path(const struct route *a, const struct route *b)
+{
+    return strcmp(a->path, b->path) == 0;
+}
+
+static bool
+same_tag(const struct route *a, const struct route *b)
+{
+    return strcmp(a->tag, b->tag) == 0;
+}
+
+static void
+put_path(struct buf *out, size_t first)
+{
+    buf_json(out, route_at(first)->path, strlen(route_at(first)->path));
+    buf_str(out, ":{");
+    for (size_t i = first; i < route_count(); i++) {
+        if (!same_path(route_at(first), route_at(i)))
+            continue;
+        if (i != first)
+            buf_char(out, ',');
+        put_operation(out, route_at(i));
+    }
+    buf_char(out, '}');
+}
+
+static void
+put_paths(struct buf *out)
+{
+    openapi_put(out, ",'paths':{");
+    for (size_t i = 0; i < route_count(); i++) {
+        if (seen_before(i, same_path))
+            continue;
+        if (i > 0)
+            buf_char(out, ',');
+        put_path(out, i);
+    }
+    buf_char(out, '}');
+}
+
+static void
+put_tags(struct buf *out)
+{
+    openapi_put(out, ",'tags':[");
+    for (size_t i = 0; i < route_count(); i++) {
+        if (seen_before(i, same_tag))
+            continue;
+        openapi_put(out, i > 0 ? ",{'name':" : "{'name':");
+        buf_json(out, route_at(i)->tag, strlen(route_at(i)->tag));
+        buf_char(out, '}');
+    }
+    buf_char(out, ']');
+}
+
+void
+openapi_json(struct buf *out)
+{
+    openapi_put(out, "{'openapi':'3.1.0','info':{'title':'" TITLE "','version':'" VERSION
+                     "','description':");
+    buf_json(out, DESCRIPTION, sizeof(DESCRIPTION) - 1);
+    openapi_put(out, "},'servers':[{'url':'/'}],'security':[{'bearer':[]}]");
+    put_tags(out);
+    put_paths(out);
+    openapi_put(out, ",'components':");
+    openapi_components(out);
+    buf_char(out, '}');
+}

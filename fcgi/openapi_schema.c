@@ -1,0 +1,317 @@
+/*
+ * What answers look like. The members of a state stand in the order in which session_json.c
+ * prints them; test_openapi.c compares the two.
+ */
+#include "fcgi/openapi.h"
+
+#include "common/buf.h"
+#include "common/rc.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* Fragments of JSON Schema, with ' for ". */
+#define INTEGER "'type':'integer'"
+#define COUNT "'type':'integer','minimum':0"
+#define FLAG "'type':'boolean'"
+#define TEXT "'type':'string'"
+#define UUID "'type':'string','format':'uuid'"
+#define UUID_OR_NULL "'type':['string','null'],'format':'uuid'"
+#define INSTANT "'type':'string','format':'date-time'"
+#define INSTANT_OR_NULL "'type':['string','null'],'format':'date-time'"
+#define REF(name) "'$ref':'#/components/schemas/" name "'"
+#define LIST(name) "'type':'array','items':{" REF(name) "}"
+#define STATUS \
+    "'type':'string','enum':['pending','running','paused','completed','expired','cancelled']"
+
+struct member {
+    const char *name;
+    const char *schema;
+    bool always; /* else left out when there is nothing to say; never null for that reason */
+    const char *doc;
+};
+
+/* clang-format off */
+static const struct member participant[] = {
+    { "participant_id", UUID, true, "As the client chose it." },
+    { "participant_index", COUNT, true, "Place in the rotation." },
+    { "total_time_ms", COUNT, true, "Bank left as of the session's cycle_started_at." },
+    { "time_used_ms", COUNT, true, "Time of own turns, without pauses, as of the last change." },
+    { "time_remaining_ms", COUNT, true, "Bank left at server_time." },
+    { "cycle_count", COUNT, true, "Turns that have ended." },
+    { "is_active", FLAG, true, "Whether this is whose turn it is." },
+    { "has_expired", FLAG, true, "Whether the bank has been used up." },
+    { "group_id", UUID, false, "As it was sent." },
+    { "allotted_ms", COUNT, true, "The bank as created." },
+    { "out", "'type':'string','enum':['removed','eliminated']", false, "Why this one takes no more turns." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member last_timeout[] = {
+    { "version", INTEGER, true, "The version that the expiry made." },
+    { "at", INSTANT, true, "When the clock reached zero." },
+    { "expired_participant_id", UUID, false, "Whose it was." },
+    { "action_applied", TEXT, true, "What was done about it." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member result[] = {
+    { "reason", "'type':'string','enum':['timeout','last_one_left','cycles_done','completed','cancelled']", true, "Why the session ended." },
+    { "expired_participant_id", UUID, false, "Whose time was used up." },
+    { "winner_participant_id", UUID, false, "Who won." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member state[] = {
+    { "session_id", UUID, true, "As the client chose it." },
+    { "sync_mode", "'type':'string','enum':['per_participant','per_cycle','per_group','global','count_up']", true, "What burns." },
+    { "status", STATUS, true, "Where the session is in its life." },
+    { "version", "'type':'integer','minimum':1", true, "Grows by 1 with every change." },
+    { "participants", LIST("Participant"), true, "In the order of the create body." },
+    { "active_participant_id", UUID_OR_NULL, true, "Whose turn it is." },
+    { "total_time_ms", COUNT, true, "As created." },
+    { "time_per_cycle_ms", "'type':['integer','null']", true, "As created." },
+    { "cycle_started_at", INSTANT_OR_NULL, true, "Since when the open turn's time counts; null while no clock runs." },
+    { "session_started_at", INSTANT_OR_NULL, true, "When the first turn began." },
+    { "session_completed_at", INSTANT_OR_NULL, true, "When the session ended." },
+    { "increment_ms", COUNT, true, "Added to a bank at each hand-over." },
+    { "max_time_ms", COUNT, false, "As created." },
+    { "created_at", INSTANT, true, "When the session was created." },
+    { "updated_at", INSTANT, true, "When it last changed." },
+    { "cycle_number", COUNT, true, "0 before the start, then 1 for the first turn." },
+    { "paused_at", INSTANT_OR_NULL, true, "Since when the session is paused." },
+    { "paused_total_ms", COUNT, true, "Time spent paused, as of the last change." },
+    { "last_timeout", REF("LastTimeout"), false, "The newest expiry." },
+    { "deadline_at", INSTANT, false, "When the running clock reaches zero." },
+    { "result", REF("Result"), false, "How it ended." },
+    { "metadata", "'type':'object','additionalProperties':true", false, "As it was sent." },
+    { "owner", TEXT, false, "Who created the session." },
+    { "epoch", TEXT, true, "This life of the session: versions of a later epoch are newer, whatever their number. Sorts as text." },
+    { "server_time", INSTANT, true, "The instant for which remaining times are computed." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member switch_result[] = {
+    { "session_id", UUID, true, "As the client chose it." },
+    { "active_participant_id", UUID_OR_NULL, true, "Whose turn it is now." },
+    { "cycle_started_at", INSTANT_OR_NULL, true, "When that turn began." },
+    { "participants", LIST("Participant"), true, "In the order of the create body." },
+    { "status", STATUS, true, "Where the session is in its life." },
+    { "expired_participant_id", UUID, false, "Who handed over with an empty bank." },
+    { "version", "'type':'integer','minimum':1", true, "Grows by 1 with every change." },
+    { "cycle_number", COUNT, true, "1 for the first turn." },
+    { "epoch", TEXT, true, "This life of the session." },
+    { "server_time", INSTANT, true, "The instant for which remaining times are computed." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member time_[] = {
+    { "timestamp_ms", INTEGER, true, "Now, in milliseconds since 1970." },
+    { "server_version", TEXT, true, "The version of the protocol." },
+    { "drift_tolerance_ms", INTEGER, true, "How far a client's clock may be off." },
+    { "receive_us", INTEGER, true, "When the request arrived, in microseconds since 1970." },
+    { "transmit_us", INTEGER, true, "When the answer left." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member health[] = {
+    { "status", "'type':'string','const':'ok'", true, "The process works." },
+    { "timestamp", INTEGER, true, "Now, in milliseconds since 1970." },
+    { "uptime", COUNT, true, "Seconds since the service was started on this host." },
+    { "database", "'type':'string','enum':['connected','down','off']", true, "PostgreSQL." },
+    { "redis", "'type':'string','enum':['connected','down']", true, "Redis." },
+    { "timekeeper", "'type':'string','enum':['ok','absent']", true, "Whether clocks that reach zero are noticed by themselves." },
+    { "anonymous", "'type':'string','const':'sync'", false, "In production: what callers without a token may do." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member ready[] = {
+    { "ready", FLAG, true, "Whether requests can be served." },
+    { "status", "'type':'string','enum':['ready','not_ready']", true, "The same as a word." },
+    { "error", TEXT, false, "Why not." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member issue[] = {
+    { "field", TEXT, true, "Path of the value, for example participants.0.total_time_ms." },
+    { "message", TEXT, true, "What is wrong with it, as a sentence." },
+    { "code", TEXT, true, "The same as a word: invalid_type, too_small, unrecognized_key, ..." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member error[] = {
+    { "code", REF("ErrorCode"), true, "What went wrong, as a word." },
+    { "message", TEXT, true, "The same as a sentence for a person." },
+    { "details", "'oneOf':[{" LIST("Issue") "},{'type':'object'}]", false, "All faults of a body, or what a guard expected and found." },
+    { "retry_after_seconds", COUNT, false, "With 429: when to come back." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct {
+    const char *name;
+    const struct member *members;
+    const char *doc;
+} objects[] = {
+    { "SyncState", state, "A session, complete." },
+    { "Participant", participant, "One who takes turns." },
+    { "LastTimeout", last_timeout, "A clock that reached zero." },
+    { "Result", result, "How a session ended." },
+    { "SwitchResult", switch_result, "What a switch shows." },
+    { "Time", time_, "The server's clock." },
+    { "Health", health, "How this host is." },
+    { "Ready", ready, "Whether requests can be served." },
+    { "Error", error, "A failure." },
+    { "Issue", issue, "One fault of a body or a parameter." },
+};
+
+static const struct {
+    const char *name;
+    const char *schema;
+    const char *doc;
+} headers[] = {
+    { "ETag", TEXT, "Names the state shown, for If-None-Match." },
+    { "Location", TEXT, "Where the new session is." },
+    { "Server-Time", INTEGER, "Redis time of the answer, in milliseconds since 1970." },
+    { "X-Request-Id", TEXT, "The request's id in the logs; taken from the request if it brings one." },
+    { "Retry-After", COUNT, "Seconds until trying again makes sense." },
+    { "RateLimit-Limit", COUNT, "Requests of this kind in one window." },
+    { "RateLimit-Remaining", COUNT, "How many of them are left." },
+    { "RateLimit-Reset", COUNT, "Seconds until the window is free again." },
+    { "RateLimit-Policy", TEXT, "The limit as count;w=seconds." },
+};
+
+static const struct {
+    const char *name;
+    const char *headers; /* beside X-Request-Id, "a|b" */
+    const char *doc;
+} failures[] = {
+    { "BadRequest", "", "What was sent is wrong (VALIDATION_ERROR with all faults in details, MALFORMED_JSON, BAD_REQUEST), or the session is in no state for it (INVALID_STATE_TRANSITION)." },
+    { "Unauthenticated", "", "No valid token." },
+    { "NotFound", "", "No such session." },
+    { "Conflict", "", "The session exists already (SESSION_EXISTS), is not as the guards in the body say, or was changed by somebody else at the same time (CONFLICT)." },
+    { "TooLarge", "", "The body is too large." },
+    { "MediaType", "", "The body is not application/json." },
+    { "TooManyRequests", "Retry-After|RateLimit-Limit|RateLimit-Remaining|RateLimit-Reset|RateLimit-Policy", "Too many requests of this kind." },
+    { "Internal", "", "A fault of the server." },
+    { "Unavailable", "Retry-After", "The store does not answer or is full, no worker is free, or the outcome is unknown. Come back." },
+};
+/* clang-format on */
+
+void
+openapi_put(struct buf *out, const char *text)
+{
+    for (; *text != '\0'; text++)
+        buf_char(out, *text == '\'' ? '"' : *text);
+}
+
+static void
+put_name(struct buf *out, bool first, const char *name)
+{
+    buf_printf(out, "%s\"%s\":", first ? "" : ",", name);
+}
+
+static void
+put_doc(struct buf *out, const char *doc)
+{
+    openapi_put(out, ",'description':");
+    buf_json(out, doc, strlen(doc));
+}
+
+static void
+put_object(struct buf *out, const struct member *members, const char *doc)
+{
+    bool first = true;
+
+    openapi_put(out, "{'type':'object','additionalProperties':false");
+    put_doc(out, doc);
+    openapi_put(out, ",'properties':{");
+    for (const struct member *m = members; m->name != NULL; m++) {
+        put_name(out, m == members, m->name);
+        buf_char(out, '{');
+        openapi_put(out, m->schema);
+        put_doc(out, m->doc);
+        buf_char(out, '}');
+    }
+    openapi_put(out, "},'required':[");
+    for (const struct member *m = members; m->name != NULL; m++) {
+        if (!m->always)
+            continue;
+        buf_printf(out, "%s\"%s\"", first ? "" : ",", m->name);
+        first = false;
+    }
+    buf_str(out, "]}");
+}
+
+/* The codes come from the table that makes the answers. */
+static void
+put_error_code(struct buf *out)
+{
+    openapi_put(out, "'ErrorCode':{'type':'string','enum':[");
+    for (enum rc rc = RC_OK + 1; rc < RC__MAX; rc++)
+        buf_printf(out, "%s\"%s\"", rc == RC_OK + 1 ? "" : ",", rc_code(rc));
+    buf_str(out, "]}");
+}
+
+static void
+put_schemas(struct buf *out)
+{
+    put_error_code(out);
+    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+        put_name(out, false, objects[i].name);
+        put_object(out, objects[i].members, objects[i].doc);
+    }
+}
+
+static void
+put_headers(struct buf *out)
+{
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        put_name(out, i == 0, headers[i].name);
+        openapi_put(out, "{'schema':{");
+        openapi_put(out, headers[i].schema);
+        buf_char(out, '}');
+        put_doc(out, headers[i].doc);
+        buf_char(out, '}');
+    }
+}
+
+static void
+put_failure_headers(struct buf *out, const char *names)
+{
+    openapi_put(out, ",'headers':{'X-Request-Id':{'$ref':'#/components/headers/X-Request-Id'}");
+    while (*names != '\0') {
+        int len = (int)strcspn(names, "|");
+
+        buf_printf(out, ",\"%.*s\":{\"$ref\":\"#/components/headers/%.*s\"}", len, names, len,
+                   names);
+        names += len + (names[len] == '|');
+    }
+    buf_char(out, '}');
+}
+
+static void
+put_failures(struct buf *out)
+{
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        put_name(out, i == 0, failures[i].name);
+        openapi_put(out, "{'description':");
+        buf_json(out, failures[i].doc, strlen(failures[i].doc));
+        put_failure_headers(out, failures[i].headers);
+        openapi_put(out, ",'content':{'application/json':{'schema':{'type':'object',"
+                         "'additionalProperties':false,'required':['error'],'properties':"
+                         "{'error':{'$ref':'#/components/schemas/Error'}}}}}}");
+    }
+}
+
+void
+openapi_components(struct buf *out)
+{
+    openapi_put(out, "{'schemas':{");
+    put_schemas(out);
+    openapi_put(out, "},'headers':{");
+    put_headers(out);
+    openapi_put(out, "},'responses':{");
+    put_failures(out);
+    openapi_put(out, "},'securitySchemes':{'bearer':{'type':'http','scheme':'bearer',"
+                     "'bearerFormat':'JWT'}}}");
+}
