@@ -129,8 +129,7 @@ foreign_rows_are_refused(void **state)
         "n\xff",
         "n%FF",
         "\x80",
-        "\xff"
-        "1",
+        "\377z",
         "b1\n",
         "s-8",
         "p4294967296",
