@@ -1,0 +1,261 @@
+/** Types of synckairos.js; the rules behind them are in the head of that file. */
+
+export type SyncMode = 'per_participant' | 'per_cycle' | 'per_group' | 'global' | 'count_up';
+export type SyncStatus =
+  'pending' | 'running' | 'paused' | 'completed' | 'expired' | 'cancelled';
+
+/** ISO-8601 UTC with milliseconds. */
+export type Instant = string;
+
+export interface SyncParticipant {
+  participant_id: string;
+  participant_index: number;
+  /** The bank left as of `cycle_started_at`. */
+  total_time_ms: number;
+  /** The bank as created, moved by adjustments. */
+  allotted_ms: number;
+  time_used_ms: number;
+  /** What is left at the state's `server_time`. */
+  time_remaining_ms: number;
+  cycle_count: number;
+  is_active: boolean;
+  has_expired: boolean;
+  group_id?: string;
+  out?: 'removed' | 'eliminated';
+}
+
+export interface LastTimeout {
+  version: number;
+  at: Instant;
+  expired_participant_id?: string;
+  action_applied?: string | null;
+}
+
+export interface SessionResult {
+  reason: 'timeout' | 'last_one_left' | 'cycles_done' | 'completed' | 'cancelled';
+  expired_participant_id?: string;
+  winner_participant_id?: string;
+  outcome?: string;
+}
+
+export interface SyncState {
+  session_id: string;
+  sync_mode: SyncMode;
+  status: SyncStatus;
+  /** Grows by exactly 1 per change. */
+  version: number;
+  /** This life of the session; sorts as text. */
+  epoch: string;
+  participants: SyncParticipant[];
+  active_participant_id: string | null;
+  total_time_ms: number;
+  time_per_cycle_ms: number | null;
+  increment_ms: number;
+  max_time_ms?: number;
+  cycle_number: number;
+  cycle_started_at: Instant | null;
+  session_started_at: Instant | null;
+  session_completed_at: Instant | null;
+  created_at: Instant;
+  updated_at: Instant;
+  paused_at?: Instant | null;
+  paused_total_ms: number;
+  /** When the running clock reaches zero. */
+  deadline_at?: Instant;
+  last_timeout?: LastTimeout;
+  result?: SessionResult;
+  metadata?: Record<string, unknown>;
+  owner?: string;
+  server_time: Instant;
+}
+
+/** The answer of a switch: a part of the state. */
+export type SwitchResult = Pick<
+  SyncState,
+  | 'session_id'
+  | 'active_participant_id'
+  | 'cycle_started_at'
+  | 'participants'
+  | 'status'
+  | 'version'
+  | 'epoch'
+  | 'cycle_number'
+  | 'server_time'
+> & {
+  /** Who was found at zero by this switch. */
+  expired_participant_id?: string;
+};
+
+export interface CreateParticipant {
+  participant_id: string;
+  participant_index: number;
+  total_time_ms: number;
+  group_id?: string;
+}
+
+export interface CreateSession {
+  /** A random one is made when it is left out. */
+  session_id?: string;
+  sync_mode: SyncMode;
+  participants: CreateParticipant[];
+  total_time_ms: number;
+  time_per_cycle_ms?: number;
+  increment_ms?: number;
+  max_time_ms?: number;
+  metadata?: Record<string, unknown>;
+}
+
+export interface ServerTime {
+  timestamp_ms: number;
+  server_version: string;
+  drift_tolerance_ms: number;
+  receive_us: number;
+  transmit_us: number;
+}
+
+export interface CommandOptions {
+  /** Only carry the command out on exactly this version. Default: the newest known here. */
+  expectedVersion?: number;
+  /** The state that the command is meant for. Default: the newest known here, else it is read. */
+  state?: SyncState;
+}
+
+export interface SwitchOptions extends CommandOptions {
+  /** Whose turn is to end. Default: whoever is active in the state the command is meant for. */
+  currentParticipantId?: string;
+  /** Whose turn is next. Default: rotation. */
+  nextParticipantId?: string;
+}
+
+export interface ClientOptions {
+  /** Default: the origin of the page. */
+  baseUrl?: string;
+  /** Default: baseUrl with ws(s): and /ws. */
+  wsUrl?: string;
+  fetch?: typeof fetch;
+  WebSocket?: new (url: string) => WebSocket;
+  /** A monotonic clock in milliseconds. Default: performance.now(). */
+  now?: () => number;
+  /** How long one request may take, ms. Default 5000. */
+  timeoutMs?: number;
+  /** How long a lost request is repeated, ms. Default 15000. */
+  retryForMs?: number;
+}
+
+export interface ErrorDetail {
+  field: string;
+  message: string;
+  code: string;
+}
+
+export class SyncKairosError extends Error {
+  constructor(fields: {
+    status?: number;
+    code: string;
+    message: string;
+    details?: unknown;
+    retryAfterMs?: number;
+    requestId?: string;
+    cause?: unknown;
+  });
+  /** HTTP status; 0 when there was no answer, and for errors that came over the WebSocket. */
+  readonly status: number;
+  /** The wire's code, or NETWORK_ERROR, OUTCOME_UNKNOWN, HTTP_<status>. */
+  readonly code: string;
+  readonly details?: ErrorDetail[] | Record<string, unknown>;
+  readonly retryAfterMs?: number;
+  readonly requestId?: string;
+}
+
+export interface WatchEvents {
+  /** The socket is open; a state follows by itself. */
+  connected: (info: { attempt: number }) => void;
+  disconnected: (info: { code: number; reason: string }) => void;
+  reconnecting: (info: { attempt: number; delayMs: number }) => void;
+  /** A newer state; versions only grow within one epoch. */
+  state: (state: SyncState, info: { from: 'STATE_SYNC' | 'STATE_UPDATE' | 'REST' }) => void;
+  /** The session was deleted; the watch has ended. */
+  deleted: (info: { sessionId: string; epoch?: string; version?: number }) => void;
+  /** A clock reached zero on the server; once per expiry. */
+  expired: (info: {
+    participantId?: string;
+    actionApplied?: string | null;
+    version?: number;
+    epoch?: string;
+    timestamp?: number;
+  }) => void;
+  /**
+   * SESSION_NOT_FOUND: it does not exist; the watch goes on, as it may be made again. Others are
+   * the server's objections to what was sent, or the reason why the watch has ended.
+   */
+  error: (error: SyncKairosError) => void;
+}
+
+/** One session, followed over a WebSocket that is opened again until close(). */
+export interface SessionWatch {
+  readonly sessionId: string;
+  /** The newest state; null before the first, and while the session does not exist. */
+  readonly state: SyncState | null;
+  readonly connected: boolean;
+  /** What is left of a participant's bank now, ms; NaN without a state. */
+  remaining(participantId: string): number;
+  /** Returns a function that takes the listener away again. */
+  on<E extends keyof WatchEvents>(event: E, listener: WatchEvents[E]): () => void;
+  close(): void;
+}
+
+export class SyncKairosClient {
+  constructor(options?: ClientOptions);
+
+  create(params: CreateSession): Promise<SyncState>;
+  get(sessionId: string): Promise<SyncState>;
+  start(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  /** After a lost answer it may resolve to the whole state. */
+  switch(sessionId: string, options?: SwitchOptions): Promise<SwitchResult>;
+  pause(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  resume(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  complete(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  /** Also succeeds when the session does not exist. */
+  delete(sessionId: string): Promise<void>;
+  /** Each call is also a measurement of the server's clock. */
+  time(): Promise<ServerTime>;
+
+  /** Follow a session; it need not exist yet. Throws VALIDATION_ERROR when the id is no UUID. */
+  watch(sessionId: string): SessionWatch;
+  /** End every watch. */
+  close(): void;
+
+  /** Server time in epoch ms; never goes backwards; NaN before the first measurement. */
+  serverNow(): number;
+  /** How far serverNow() may be off, ms; Infinity before the first measurement. */
+  clockError(): number;
+  /** Measure the clock over REST, for those who do not watch; resolves to clockError(). */
+  syncClock(samples?: number): Promise<number>;
+  /** What is left of a participant's bank, now or at a server time; NaN if not in the session. */
+  remaining(state: SyncState, participantId: string, at?: number): number;
+}
+
+/** An offset and its error bound from exchanges of stamps; used by the client, all times in ms. */
+export class ServerClock {
+  constructor(now: () => number);
+  add(
+    sent: number,
+    serverReceived: number,
+    serverSent: number,
+    received: number,
+    slack?: number,
+  ): void;
+  addStamp(sent: number, stamp: number, received: number): void;
+  now(): number;
+  error(): number;
+}
+
+/** A random version 4 UUID, also on pages that are no secure context. */
+export function uuid(): string;
+/** Is a newer than b? By epoch, then version. */
+export function isNewer(
+  a: { epoch?: string; version: number },
+  b?: { epoch?: string; version: number } | null,
+): boolean;
+/** What is left of a participant's bank at a server time (epoch ms). */
+export function remainingAt(state: SyncState, participantId: string, at: number): number;

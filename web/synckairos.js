@@ -1,0 +1,857 @@
+/**
+ * synckairos.js - the SyncKairos client: one ES module without dependencies, whole in one file
+ * so that it can be copied; types in synckairos.d.ts.
+ *
+ *   const client = new SyncKairosClient();          // same origin, or { baseUrl, wsUrl }
+ *   const state = await client.create({ sync_mode: 'per_participant', ... });
+ *   const watch = client.watch(state.session_id);
+ *   watch.on('state', (s) => draw(s));              // and watch.remaining(id) on every frame
+ *   await client.switch(state.session_id, { currentParticipantId: me });
+ *
+ * Time. Nobody ticks: a remaining time is computed from the state and the server's clock. That
+ * clock is measured over performance.now(), never over Date, which people and daemons set. See
+ * ServerClock.
+ *
+ * Lost answers. A request that ends in a network error, a time-out, 502, 503 or 504 may or may
+ * not have been carried out. Reads, `delete` and `create` are simply repeated. A command is
+ * repeated with the `expected_version` of its first try, so that it happens at most once. When
+ * the repetition is refused, the client reads the session and compares it with what it knew:
+ *   - what the command asked for is true (started, paused, running again, completed, the turn
+ *     that was to be handed over has ended): it resolves. Whether our own lost request or
+ *     somebody's equal one did it cannot be told apart, and it happened once either way;
+ *   - it certainly has not happened (a switch: the same turn is still open; a resume: the same
+ *     pause lasts; ...): it is sent again with the new version, or, when the caller chose the
+ *     version, rejects with the server's refusal;
+ *   - else it rejects with OUTCOME_UNKNOWN.
+ * A 409 that nothing lost preceded is handled by the second rule too, as what came in between
+ * may well leave the command valid. A rejection with OUTCOME_UNKNOWN or status 0, 502, 503, 504
+ * leaves a command's outcome open; every other one means that it was not carried out.
+ */
+
+// Times in states are floored to 1 ms; the rest is for the server's view of its store's clock.
+const SERVER_ERROR_MS = 2;
+const DRIFT = 200e-6; // two ordinary crystals, 100 ppm each
+const SLEW = 0.5; // how much slower the shown time runs while it is ahead
+const SAMPLES = 64;
+
+const BURST = 8;
+const BURST_EVERY_MS = 120;
+const PING_EVERY_MS = 5000;
+const SILENCE_MS = 6000; // a ping this old without any message since: the link is dead
+const CONNECT_MS = 5000;
+const SYNC_MS = 1500; // CONNECTED without a state for this long: ask
+const POLL_MS = 3000;
+const WAKE_MS = 3000;
+const BACKOFF_MS = 250;
+// In an outage's first minute, so that its end is noticed within 2 s; slower later.
+const BACKOFF_CAP_MS = 1500;
+const BACKOFF_SLOW_CAP_MS = 5000;
+const OUTAGE_MS = 60000;
+const TRIES = 12;
+const AIMS = 3;
+const KNOWN = 256;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const LOST = new Set([0, 502, 503, 504]);
+
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const backoff = (n, cap) => Math.min(cap, BACKOFF_MS * 2 ** n) * (0.5 + Math.random() / 2);
+const key = (id) => String(id).toLowerCase();
+
+/** The same session? What follows the point in an epoch only counts restarts of the store. */
+const sameLife = (a, b) => (a.epoch ?? '').split('.')[0] === (b.epoch ?? '').split('.')[0];
+
+/** A random UUID; crypto.randomUUID is missing on plain http, as in a home network. */
+export function uuid() {
+  const b = crypto.getRandomValues(new Uint8Array(16));
+  b[6] = (b[6] & 0x0f) | 0x40;
+  b[8] = (b[8] & 0x3f) | 0x80;
+  const hex = Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join('-');
+}
+
+/** Is state a newer than b? Epochs sort as text; within one the version counts. */
+export function isNewer(a, b) {
+  if (!b) return true;
+  const [ea, eb] = [a.epoch ?? '', b.epoch ?? ''];
+  return ea === eb ? a.version > b.version : ea > eb;
+}
+
+/**
+ * What is left of a bank at the server time `at` (epoch ms), 0 or more; NaN for a participant
+ * who is not in the session. Mode per_participant.
+ */
+export function remainingAt(state, participantId, at) {
+  const id = key(participantId);
+  const p = state.participants.find((x) => key(x.participant_id) === id);
+  if (!p) return NaN;
+  if (p.has_expired) return 0;
+  const active = key(state.active_participant_id) === id;
+  if (!active || state.status !== 'running' || !state.cycle_started_at) return p.total_time_ms;
+  if (Number.isNaN(at)) return p.time_remaining_ms; // no clock yet: as of server_time
+  const elapsed = at - Date.parse(state.cycle_started_at); // Date only as a parser
+  return Math.max(0, p.total_time_ms - Math.max(0, elapsed));
+}
+
+export class SyncKairosError extends Error {
+  constructor({ status = 0, code, message, details, retryAfterMs, requestId, cause }) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'SyncKairosError';
+    Object.assign(this, { status, code, details, retryAfterMs, requestId });
+  }
+}
+
+/**
+ * The server's clock as seen from here. One exchange tells that the offset lies within half a
+ * round trip of the middle, however unequal the two directions are. Of the last samples the one
+ * with the smallest bound counts, where a bound grows with age by what two clocks may drift
+ * apart. A sample that contradicts the best one means that a clock jumped (the device slept,
+ * the server's clock was set): what was before it is forgotten. The shown time never runs
+ * backwards: while it is ahead it runs at half speed, and the error says so.
+ */
+export class ServerClock {
+  #now;
+  #samples = [];
+  #shown = NaN;
+  #shownAt = 0;
+
+  constructor(now) {
+    this.#now = now;
+  }
+
+  /** Local instants of sending and receiving, the server's stamps between them; all in ms. */
+  add(sent, serverReceived, serverSent, received, slack = 0) {
+    const rtt = Math.max(0, received - sent - (serverSent - serverReceived));
+    const offset = (serverReceived - sent + serverSent - received) / 2;
+    if (!Number.isFinite(offset) || received < sent) return;
+    const sample = { at: received, offset, bound: rtt / 2 + slack + SERVER_ERROR_MS };
+    const best = this.#best(received);
+    if (best && Math.abs(offset - best.offset) > sample.bound + best.error) this.#samples = [];
+    this.#samples.push(sample);
+    if (this.#samples.length > SAMPLES) this.#samples.shift();
+  }
+
+  /** The same with one stamp, made somewhere in between and floored to a millisecond. */
+  addStamp(sent, stamp, received) {
+    this.add(sent, stamp, stamp + 1, received, 1);
+  }
+
+  /** Server time in epoch ms, with fractions; NaN before the first sample. */
+  now() {
+    const local = this.#now();
+    return this.#advance(local) ? local + this.#shown : NaN;
+  }
+
+  /** How far now() may be from the truth, in ms; Infinity before the first sample. */
+  error() {
+    const best = this.#advance(this.#now());
+    return best ? best.error + Math.abs(this.#shown - best.offset) : Infinity;
+  }
+
+  #best(local) {
+    let best = null;
+    for (const s of this.#samples) {
+      const error = s.bound + Math.max(0, local - s.at) * DRIFT;
+      if (!best || error < best.error) best = { offset: s.offset, error };
+    }
+    return best;
+  }
+
+  #advance(local) {
+    const best = this.#best(local);
+    if (!best) return null;
+    const slowed = this.#shown - Math.max(0, local - this.#shownAt) * SLEW;
+    this.#shown = best.offset < this.#shown ? Math.max(best.offset, slowed) : best.offset;
+    this.#shownAt = local;
+    return best;
+  }
+}
+
+/** One session, followed over a WebSocket that is opened again until close(). */
+class SessionWatch {
+  #link;
+  #listeners = new Map();
+  #ws = null;
+  #openedAt = 0;
+  #state = null;
+  #connected = false;
+  #stopped = false;
+  #attempt = 0;
+  #lostAt = 0;
+  #polledAt = -Infinity;
+  #heardAt = 0;
+  #pings = new Map();
+  #pingId = 0;
+  #burst = 0;
+  #timers = {};
+  #undo = [];
+  #wokeAt = -Infinity;
+  #drainUntil = null;
+  #expiredVersion = 0;
+  #outlived = false;
+
+  constructor(sessionId, link) {
+    this.sessionId = sessionId;
+    this.#link = link;
+    this.#listen(globalThis, 'online', () => this.#wake());
+    this.#listen(globalThis, 'pageshow', () => this.#wake());
+    this.#listen(globalThis.document, 'visibilitychange', () => {
+      if (globalThis.document.visibilityState === 'visible') this.#wake();
+    });
+    this.#lostAt = link.now();
+    this.#open();
+  }
+
+  /** The newest state known, null before the first and while the session does not exist. */
+  get state() {
+    return this.#state;
+  }
+
+  get connected() {
+    return this.#connected;
+  }
+
+  /** What is left of a participant's bank now; NaN without a state. */
+  remaining(participantId) {
+    return this.#state ? remainingAt(this.#state, participantId, this.#link.clock.now()) : NaN;
+  }
+
+  /** Call `listener` on each event; returns a function that stops that. */
+  on(event, listener) {
+    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
+    this.#listeners.get(event).add(listener);
+    return () => this.#listeners.get(event).delete(listener);
+  }
+
+  close() {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#release(1000);
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#link.forget(this);
+  }
+
+  /** The client has learned a newer state. */
+  show(state, from) {
+    if (this.#stopped) return;
+    this.#state = state;
+    this.#emit('state', state, { from });
+  }
+
+  #listen(target, event, listener) {
+    if (typeof target?.addEventListener !== 'function') return;
+    target.addEventListener(event, listener);
+    this.#undo.push(() => target.removeEventListener(event, listener));
+  }
+
+  #emit(event, ...args) {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        listener(...args);
+      } catch (e) {
+        setTimeout(() => {
+          throw e;
+        }); // the listener's bug, shown as such, must not stop the link
+      }
+    }
+  }
+
+  #after(name, ms, action) {
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = setTimeout(action, ms);
+  }
+
+  #open() {
+    const url = `${this.#link.wsUrl}?sessionId=${encodeURIComponent(this.sessionId)}`;
+    this.#outlived = false;
+    this.#openedAt = this.#link.now();
+    const ws = new this.#link.WebSocket(url);
+    this.#ws = ws;
+    const mine = (handle) => (event) => {
+      if (this.#ws === ws) handle(event);
+    };
+    ws.onmessage = mine((event) => this.#receive(event.data));
+    ws.onclose = mine((event) => this.#closed(event.code, event.reason));
+    ws.onerror = () => {}; // a close always follows and says more
+    this.#after('connect', CONNECT_MS, () => this.#closed(4000, 'no answer'));
+  }
+
+  #send(message) {
+    if (this.#ws?.readyState === 1) this.#ws.send(JSON.stringify(message));
+  }
+
+  #receive(text) {
+    let m;
+    try {
+      m = JSON.parse(text);
+    } catch {
+      return;
+    }
+    const at = this.#link.now();
+    this.#heardAt = at;
+    switch (m?.type) {
+      case 'CONNECTED':
+        return this.#greeted(m, at);
+      case 'STATE_SYNC':
+      case 'STATE_UPDATE':
+        return this.#synced(m);
+      case 'PONG':
+        return this.#ponged(m, at);
+      case 'TIME_EXPIRED':
+        return this.#timedOut(m);
+      case 'SESSION_DELETED':
+        return this.#deleted(m);
+      case 'SERVER_DRAINING':
+        return this.#draining(m, at);
+      case 'ERROR':
+        return this.#refused(m);
+      default: // a later server may say more
+    }
+  }
+
+  #greeted(m, at) {
+    clearTimeout(this.#timers.connect);
+    // Made after we began to connect and before now: a coarse sample, but an honest one.
+    this.#link.clock.addStamp(this.#openedAt, m.timestamp, at);
+    this.#connected = true;
+    this.#after('sync', SYNC_MS, () => this.#resync());
+    this.#measure();
+    this.#emit('connected', { attempt: this.#attempt });
+  }
+
+  #synced(m) {
+    clearTimeout(this.#timers.sync);
+    this.#attempt = 0;
+    if (m.state && m.unchanged !== true) this.#link.learn(m.state, m.type);
+  }
+
+  #timedOut(m) {
+    if (
+      m.version !== undefined &&
+      m.version <= this.#expiredVersion &&
+      m.epoch === this.#state?.epoch
+    )
+      return;
+    this.#expiredVersion = m.version ?? 0;
+    this.#emit('expired', {
+      participantId: m.expired_participant_id,
+      actionApplied: m.action_applied,
+      version: m.version,
+      epoch: m.epoch,
+      timestamp: m.timestamp,
+    });
+  }
+
+  #deleted(m) {
+    if (m.epoch !== undefined && this.#state?.epoch > m.epoch) {
+      this.#outlived = true; // made again already: only this link ends
+      return;
+    }
+    this.#link.drop(this.sessionId);
+    this.#state = null;
+    this.close();
+    this.#emit('deleted', { sessionId: this.sessionId, epoch: m.epoch, version: m.version });
+  }
+
+  #draining(m, at) {
+    const delay = Number.isFinite(m.reconnect_in_ms) ? Math.max(0, m.reconnect_in_ms) : 0;
+    this.#drainUntil = at + delay;
+    this.#after('drain', delay, () => this.#closed(1001, 'server draining'));
+  }
+
+  #refused(m) {
+    if (m.code === 'SESSION_NOT_FOUND') this.#missing();
+    this.#emit(
+      'error',
+      new SyncKairosError({ status: 0, code: m.code, message: m.message, details: m.details }),
+    );
+  }
+
+  /** The session does not exist (any more). It may be made again, so the subscription stays. */
+  #missing() {
+    clearTimeout(this.#timers.sync);
+    this.#attempt = 0;
+    this.#link.drop(this.sessionId);
+    this.#state = null;
+  }
+
+  /** The link ended, or we end it because it is dead; open another after a while. */
+  #closed(code, reason) {
+    const was = this.#connected;
+    this.#release(1000);
+    if (was) {
+      this.#lostAt = this.#link.now();
+      this.#emit('disconnected', { code, reason });
+    }
+    if (this.#stopped) return;
+    if (code === 1000 && reason === 'Session deleted' && !this.#outlived)
+      return this.#deleted({});
+    if (code === 4401 || (code === 1008 && /sessionId/.test(reason))) {
+      this.close();
+      this.#emit(
+        'error',
+        new SyncKairosError({
+          status: 0,
+          code: code === 4401 ? 'UNAUTHENTICATED' : 'VALIDATION_ERROR',
+          message: reason,
+        }),
+      );
+      return;
+    }
+    this.#retry();
+  }
+
+  #retry() {
+    const now = this.#link.now();
+    const cap = now - this.#lostAt < OUTAGE_MS ? BACKOFF_CAP_MS : BACKOFF_SLOW_CAP_MS;
+    let delayMs = backoff(this.#attempt, cap);
+    if (this.#drainUntil !== null) {
+      delayMs = Math.max(0, this.#drainUntil - now);
+      this.#drainUntil = null;
+    }
+    this.#attempt += 1;
+    this.#after('reopen', delayMs, () => this.#open());
+    if (this.#attempt > 2) this.#poll(now);
+    this.#emit('reconnecting', { attempt: this.#attempt, delayMs });
+  }
+
+  /** The socket does not come up (refused, a proxy in between): the state can still be read. */
+  async #poll(now) {
+    if (now - this.#polledAt < POLL_MS) return;
+    this.#polledAt = now;
+    try {
+      await this.#link.read(this.sessionId);
+    } catch (e) {
+      if (this.#stopped || this.#connected || e.status !== 404) return; // the next try tells
+      this.#missing();
+      this.#emit('error', e);
+    }
+  }
+
+  /** Back from sleep, from the background or online again: do not wait for a timer. */
+  #wake() {
+    const now = this.#link.now();
+    if (this.#stopped || now - this.#wokeAt < WAKE_MS) return;
+    this.#wokeAt = now;
+    if (this.#connected) {
+      this.#resync();
+      this.#measure();
+    } else if (!this.#ws) {
+      clearTimeout(this.#timers.reopen);
+      this.#open();
+    }
+  }
+
+  #resync() {
+    this.#send({ type: 'RECONNECT', sessionId: this.sessionId });
+  }
+
+  #release(code) {
+    for (const name of Object.keys(this.#timers)) clearTimeout(this.#timers[name]);
+    const ws = this.#ws;
+    this.#ws = null;
+    this.#connected = false;
+    this.#pings.clear();
+    if (ws && ws.readyState < 2) ws.close(code);
+  }
+
+  #measure() {
+    this.#burst = BURST;
+    this.#ping();
+  }
+
+  #ping() {
+    const now = this.#link.now();
+    for (const sent of this.#pings.values()) {
+      if (now - sent > SILENCE_MS && this.#heardAt < sent)
+        return this.#closed(4000, 'no answer');
+    }
+    this.#pingId += 1;
+    this.#pings.set(this.#pingId, this.#link.now());
+    this.#send({ type: 'PING', timestamp: this.#pingId });
+    this.#burst -= 1;
+    this.#after('ping', this.#burst > 0 ? BURST_EVERY_MS : PING_EVERY_MS, () => this.#ping());
+  }
+
+  #ponged(m, at) {
+    const id = m.client_timestamp ?? this.#pings.keys().next().value;
+    const sent = this.#pings.get(id);
+    if (sent === undefined) return;
+    this.#pings.delete(id);
+    if (Number.isFinite(m.receive_us) && Number.isFinite(m.transmit_us)) {
+      this.#link.clock.add(sent, m.receive_us / 1000, m.transmit_us / 1000, at);
+    } else {
+      this.#link.clock.addStamp(sent, m.timestamp, at);
+    }
+  }
+}
+
+/**
+ * What each command asks for: from which statuses it works, how a later state shows that it
+ * happened, and how one in such a status shows that it has not.
+ */
+const COMMANDS = {
+  start: {
+    from: ['pending'],
+    happened: (s) => s.session_started_at != null,
+    open: () => true,
+  },
+  pause: {
+    from: ['running'],
+    happened: (s) => s.status === 'paused',
+    open: (s, before) => s.paused_total_ms === before.paused_total_ms,
+  },
+  resume: {
+    from: ['paused'],
+    happened: (s) => s.status === 'running',
+    open: (s, before) => s.paused_at === before.paused_at,
+  },
+  complete: {
+    from: ['pending', 'running', 'paused'],
+    happened: (s) => s.status === 'completed',
+    open: () => true,
+  },
+  switch: {
+    from: ['running'],
+    happened: (s, before, body) =>
+      s.cycle_number > before.cycle_number &&
+      key(before.active_participant_id) === key(body.current_participant_id) &&
+      (body.next_participant_id === undefined ||
+        (s.cycle_number === before.cycle_number + 1 &&
+          key(s.active_participant_id) === key(body.next_participant_id))),
+    open: (s, before, body) =>
+      s.cycle_number === before.cycle_number &&
+      key(s.active_participant_id) === key(body.current_participant_id),
+  },
+};
+
+export class SyncKairosClient {
+  #base;
+  #wsUrl;
+  #fetch;
+  #WebSocket;
+  #now;
+  #timeoutMs;
+  #retryForMs;
+  #clock;
+  #known = new Map();
+  #watches = new Set();
+
+  constructor(options = {}) {
+    const base = options.baseUrl ?? globalThis.location?.origin;
+    if (!base) throw new TypeError('SyncKairosClient: baseUrl is needed outside a page');
+    this.#base = String(base).replace(/\/+$/, '');
+    this.#wsUrl = options.wsUrl ?? `${this.#base.replace(/^http/, 'ws')}/ws`;
+    this.#fetch = options.fetch ?? ((...args) => globalThis.fetch(...args));
+    this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    this.#now = options.now ?? (() => performance.now());
+    this.#timeoutMs = options.timeoutMs ?? 5000;
+    this.#retryForMs = options.retryForMs ?? 15000;
+    this.#clock = new ServerClock(this.#now);
+  }
+
+  /** Server time in epoch ms; never goes backwards; NaN before the first measurement. */
+  serverNow() {
+    return this.#clock.now();
+  }
+
+  /** How far serverNow() may be off, in ms; Infinity before the first measurement. */
+  clockError() {
+    return this.#clock.error();
+  }
+
+  /** What is left of a participant's bank, now or at a given server time. */
+  remaining(state, participantId, at = this.serverNow()) {
+    return remainingAt(state, participantId, at);
+  }
+
+  /** GET /v1/time; each call is also a measurement of the clock. */
+  async time() {
+    return this.#repeat(async () => {
+      const sent = this.#now();
+      const answer = await this.#request('GET', '/time');
+      if (Number.isFinite(answer.receive_us)) {
+        this.#clock.add(sent, answer.receive_us / 1000, answer.transmit_us / 1000, this.#now());
+      }
+      return answer;
+    });
+  }
+
+  /** Measure the clock over REST, for those who do not watch. Resolves to the error bound. */
+  async syncClock(samples = 5) {
+    for (let i = 0; i < samples; i++) await this.time();
+    return this.clockError();
+  }
+
+  async get(sessionId) {
+    return this.#repeat(() => this.#read(sessionId));
+  }
+
+  /** Create a session; without session_id one is made here. */
+  async create(params) {
+    const own = params.session_id === undefined;
+    const body = own ? { ...params, session_id: uuid() } : params;
+    let lost = false;
+    return this.#repeat(async () => {
+      try {
+        return this.#learn((await this.#request('POST', '/sessions', body)).data, 'REST');
+      } catch (e) {
+        // The id is random and nobody else's: the lost request made it, and it was used since.
+        if (own && lost && e.code === 'SESSION_EXISTS') return this.#read(body.session_id);
+        lost ||= LOST.has(e.status);
+        throw e;
+      }
+    });
+  }
+
+  async start(sessionId, options) {
+    return this.#command('start', sessionId, options);
+  }
+
+  /** Hand over the turn of `currentParticipantId`, by default of whoever is active here. */
+  async switch(sessionId, options) {
+    return this.#command('switch', sessionId, options);
+  }
+
+  async pause(sessionId, options) {
+    return this.#command('pause', sessionId, options);
+  }
+
+  async resume(sessionId, options) {
+    return this.#command('resume', sessionId, options);
+  }
+
+  async complete(sessionId, options) {
+    return this.#command('complete', sessionId, options);
+  }
+
+  /** Delete a session; also succeeds when it does not exist. */
+  async delete(sessionId) {
+    await this.#repeat(() => this.#request('DELETE', this.#path(sessionId)));
+    this.#known.delete(key(sessionId));
+  }
+
+  /** Follow a session, which need not exist yet. */
+  watch(sessionId) {
+    if (!UUID.test(sessionId)) {
+      throw new SyncKairosError({
+        status: 400,
+        code: 'VALIDATION_ERROR',
+        message: 'Session ID must be a valid UUID',
+      });
+    }
+    if (!this.#WebSocket) throw new TypeError('SyncKairosClient: no WebSocket here, pass one');
+    const watch = new SessionWatch(sessionId, {
+      wsUrl: this.#wsUrl,
+      WebSocket: this.#WebSocket,
+      now: this.#now,
+      clock: this.#clock,
+      learn: (state, from) => this.#learn(state, from),
+      read: (id) => this.#read(id),
+      drop: (id) => this.#known.delete(key(id)),
+      forget: (w) => this.#watches.delete(w),
+    });
+    this.#watches.add(watch);
+    const known = this.#known.get(key(sessionId));
+    if (known) queueMicrotask(() => watch.show(known.state, 'REST'));
+    return watch;
+  }
+
+  /** End every watch. */
+  close() {
+    for (const watch of [...this.#watches]) watch.close();
+  }
+
+  #path(sessionId, verb = '') {
+    return `/sessions/${encodeURIComponent(sessionId)}${verb}`;
+  }
+
+  async #read(sessionId) {
+    return this.#learn((await this.#request('GET', this.#path(sessionId))).data, 'REST');
+  }
+
+  /** A whole state from anywhere: remembered and shown when it is newer. Returns it. */
+  #learn(state, from) {
+    const known = this.#known.get(key(state.session_id));
+    const completes = known?.partial && !isNewer(known.state, state);
+    if (completes || isNewer(state, known?.state)) this.#remember(state, false, from);
+    return state;
+  }
+
+  /** The answer of a switch: a part of a state, shown at once; the push completes it. */
+  #learnPart(part) {
+    const id = key(part.session_id);
+    const known = this.#known.get(id)?.state;
+    if (known && sameLife(known, part) && isNewer(part, known)) {
+      this.#remember({ ...known, ...part }, true, 'REST');
+    }
+    for (const watch of this.#watches) {
+      if (key(watch.sessionId) !== id || watch.connected) continue;
+      this.#read(id).catch(() => {}); // no push will come to complete it: best effort
+      break;
+    }
+    return part;
+  }
+
+  #remember(state, partial, from) {
+    const id = key(state.session_id);
+    const watched = (other) => [...this.#watches].some((w) => key(w.sessionId) === other);
+    this.#known.delete(id); // to the end of the order of age
+    this.#known.set(id, { state, partial });
+    if (this.#known.size > KNOWN) {
+      for (const other of this.#known.keys()) {
+        if (other === id || watched(other)) continue;
+        this.#known.delete(other);
+        break;
+      }
+    }
+    for (const watch of [...this.#watches])
+      if (key(watch.sessionId) === id) watch.show(state, from);
+  }
+
+  async #command(verb, sessionId, options = {}) {
+    const spec = COMMANDS[verb];
+    const before =
+      options.state ?? this.#known.get(key(sessionId))?.state ?? (await this.get(sessionId));
+    const body = { expected_version: options.expectedVersion ?? before.version };
+    if (verb === 'switch') {
+      const current = options.currentParticipantId ?? before.active_participant_id;
+      if (current) body.current_participant_id = current;
+      if (options.nextParticipantId !== undefined)
+        body.next_participant_id = options.nextParticipantId;
+    }
+    const call = {
+      verb,
+      sessionId,
+      spec,
+      before,
+      body,
+      lost: false,
+      aims: 0,
+      fixed: options.expectedVersion !== undefined,
+    };
+    return this.#repeat(() => this.#try(call));
+  }
+
+  async #try(call) {
+    for (;;) {
+      try {
+        const { data } = await this.#request(
+          'POST',
+          this.#path(call.sessionId, `/${call.verb}`),
+          call.body,
+        );
+        return call.verb === 'switch' ? this.#learnPart(data) : this.#learn(data, 'REST');
+      } catch (e) {
+        if (LOST.has(e.status)) {
+          call.lost = true;
+          throw e;
+        }
+        const settled = await this.#settle(call, e);
+        if (settled) return settled;
+      }
+    }
+  }
+
+  /** A refusal: the state if it has happened, null to send it again, else it throws. */
+  async #settle(call, refusal) {
+    const { spec, before, body } = call;
+    const stale = refusal.status === 409 && !call.fixed && call.aims < AIMS;
+    if (!call.lost && !stale) throw refusal;
+    const now = await this.#read(call.sessionId);
+    const same = sameLife(now, before);
+    const aimed = before.version === (call.first ?? body.expected_version);
+    if (call.lost && same && aimed && spec.from.includes(before.status)) {
+      if (now.version > before.version && spec.happened(now, before, body)) return now;
+    }
+    const open = same && spec.from.includes(now.status) && spec.open(now, before, body);
+    if (open && stale) {
+      call.first ??= body.expected_version;
+      body.expected_version = now.version;
+      call.aims += 1;
+      return null;
+    }
+    if (open || !call.lost) throw refusal;
+    throw new SyncKairosError({
+      ...refusal,
+      code: 'OUTCOME_UNKNOWN',
+      message: 'The answer was lost, and whether it happened cannot be told any more',
+      cause: refusal,
+    });
+  }
+
+  /** Repeat what got lost, within bounds. */
+  async #repeat(action) {
+    const until = this.#now() + this.#retryForMs;
+    for (let n = 0; ; n++) {
+      try {
+        return await action();
+      } catch (e) {
+        if (!LOST.has(e.status)) throw e;
+        const asked = (e.retryAfterMs ?? 0) * (1 + Math.random() / 4);
+        const wait = Math.max(asked, backoff(n, 2000));
+        if (n + 1 >= TRIES || this.#now() + wait > until) throw e;
+        await sleep(wait);
+      }
+    }
+  }
+
+  /** One HTTP exchange: the parsed body, or a SyncKairosError. */
+  async #request(method, path, body) {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
+    const sent = this.#now();
+    try {
+      const response = await this.#fetch(`${this.#base}/v1${path}`, {
+        method,
+        headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+        body: body === undefined ? undefined : JSON.stringify(body),
+        cache: 'no-store',
+        signal: abort.signal,
+      });
+      const received = this.#now();
+      const text = await response.text();
+      this.#clock.addStamp(sent, Number(response.headers.get('server-time') ?? NaN), received);
+      return this.#parse(response, text);
+    } catch (e) {
+      if (e instanceof SyncKairosError) throw e;
+      const message = abort.signal.aborted
+        ? 'The server did not answer in time'
+        : 'The server cannot be reached';
+      throw new SyncKairosError({ status: 0, code: 'NETWORK_ERROR', message, cause: e });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #parse(response, text) {
+    let answer;
+    try {
+      answer = text === '' ? {} : JSON.parse(text);
+    } catch (e) {
+      if (response.ok) throw e; // cut off on the way: lost
+      answer = {};
+    }
+    if (response.ok) return answer;
+    const wait = Number(response.headers.get('retry-after') ?? NaN);
+    const { code, message, details, retry_after_seconds: seconds } = answer.error ?? {};
+    throw new SyncKairosError({
+      status: response.status,
+      code: code ?? `HTTP_${response.status}`,
+      message: message ?? `The server answered ${response.status}`,
+      details,
+      retryAfterMs: Number.isFinite(wait)
+        ? wait * 1000
+        : Number.isFinite(seconds)
+          ? seconds * 1000
+          : undefined,
+      requestId: response.headers.get('x-request-id') ?? undefined,
+    });
+  }
+}
