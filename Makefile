@@ -1,10 +1,18 @@
-# SyncKairos. `make help` lists the targets; V=1 shows the commands; SAN=address|thread builds into a folder of its own.
+# SyncKairos. `make help` lists the targets; V=1 shows the commands; SAN=address|thread|coverage builds into a folder of
+# its own. `run`, `test` and `lint` install the Debian packages that they miss (etc/dev/packages); nothing else does.
 
 SAN     ?=
 CC      ?= gcc
 BUILD   := build/$(or $(SAN),release)
+PREFIX  ?= /usr/local
+PYTHON  := /usr/bin/python3
 PKGS    := hiredis json-c libpq libjwt libuv openssl
 WSPKGS  := libwebsockets
+
+# As many jobs as there are cores, unless -j says otherwise.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE -include common/banned.h
 CFLAGS   ?= -O2 -g
@@ -18,9 +26,14 @@ endif
 ifeq ($(SAN),thread)
 SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
 endif
-ALLCFLAGS = -std=c17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) $(shell pkg-config --cflags $(PKGS) $(WSPKGS)) -MMD -MP
-LDLIBS    = $(shell pkg-config --libs $(PKGS)) -lpthread
-WSLIBS    = $(shell pkg-config --libs $(WSPKGS))
+ifeq ($(SAN),coverage)
+SANFLAGS := --coverage -O0 -fprofile-update=atomic
+endif
+# Asked once, and only when something is compiled: before that pkg-config may not be installed.
+PKGCFLAGS = $(eval PKGCFLAGS := $$(shell pkg-config --cflags $(PKGS) $(WSPKGS)))$(PKGCFLAGS)
+ALLCFLAGS = -std=c17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) $(PKGCFLAGS) -MMD -MP
+LDLIBS    = $(eval LDLIBS := $$(shell pkg-config --libs $(PKGS)) -lpthread)$(LDLIBS)
+WSLIBS    = $(eval WSLIBS := $$(shell pkg-config --libs $(WSPKGS)))$(WSLIBS)
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
@@ -31,45 +44,68 @@ BCAST_SRC  := $(wildcard broadcaster/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
 API_SRC    := $(wildcard tests/api/test_*.c)
 API_LIB    := $(filter-out $(API_SRC),$(wildcard tests/api/*.c))
+ENGINE_SRC := $(wildcard tests/fuzz/engine/*.c)
 LUA_SRC    := $(sort $(wildcard common/lua/*.lua))
 LUA_INC    := $(wildcard common/lua/include/*.lua)
+DOCS_SRC   := $(wildcard web/api-docs/*)
+# What lint looks at: files that git knows or would take.
+files = $(shell git ls-files --cached --others --exclude-standard -- $(1) 2>/dev/null)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(COMMON_SRC)) $(BUILD)/gen/lua_scripts.o
 LIBCOMMON  := $(BUILD)/libcommon.a
-PROGRAMS   := $(if $(FCGI_SRC),$(BUILD)/synckairos.fcgi) $(if $(BCAST_SRC),$(BUILD)/synckairos-broadcaster)
+LIBFCGI    := $(BUILD)/libfcgi-app.a
+LIBBCAST   := $(BUILD)/libbroadcaster.a
+PROGRAMS   := $(BUILD)/synckairos.fcgi $(BUILD)/synckairos-broadcaster
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
 API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
+DOCS       := build/api-docs/index.html
 
-.PHONY: all unit api-test clean
-all: $(PROGRAMS)
+.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz bench faults coverage install clean help \
+        unit api-test gen gen-check docs packages objects \
+        lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+all: $(PROGRAMS) docs ## build the programs and the API page
+
+# --- packages -------------------------------------------------------------------------------------------------------
+
+GROUPS := $(if $(filter run,$(MAKECMDGOALS)),build run docs) $(if $(filter test,$(MAKECMDGOALS)),build run docs unit test) \
+          $(if $(filter lint,$(MAKECMDGOALS)),build unit lint)
+READY  := $(if $(strip $(GROUPS)),packages)
+packages:
+	@etc/dev/install $(GROUPS)
+
+# --- building -------------------------------------------------------------------------------------------------------
 
 $(LIBCOMMON): $(COMMON_OBJ)
+$(LIBFCGI): $(filter-out $(BUILD)/fcgi/main.o,$(call obj,$(FCGI_SRC)))
+$(LIBBCAST): $(filter-out $(BUILD)/broadcaster/main.o,$(call obj,$(BCAST_SRC)))
+$(LIBCOMMON) $(LIBFCGI) $(LIBBCAST):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/synckairos.fcgi: $(call obj,$(FCGI_SRC)) $(LIBCOMMON)
+$(BUILD)/synckairos.fcgi: $(BUILD)/fcgi/main.o $(LIBFCGI) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lfcgi $(LDLIBS)
 
-$(BUILD)/synckairos-broadcaster: $(call obj,$(BCAST_SRC)) $(LIBCOMMON)
+$(BUILD)/synckairos-broadcaster: $(BUILD)/broadcaster/main.o $(LIBBCAST) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ $(WSLIBS) $(LDLIBS)
 
-# A unit test links the library; one in tests/unit/fcgi or tests/unit/broadcaster also links that folder without its main.
-UNIT_EXTRA = $(if $(findstring tests/unit/fcgi/,$<),$(filter-out $(BUILD)/fcgi/main.o,$(call obj,$(FCGI_SRC)))) \
-             $(if $(findstring tests/unit/broadcaster/,$<),$(filter-out $(BUILD)/broadcaster/main.o,$(call obj,$(BCAST_SRC))))
-$(UNIT_BIN): $(BUILD)/%: $(BUILD)/%.o $(LIBCOMMON) $(filter-out $(BUILD)/fcgi/main.o,$(call obj,$(FCGI_SRC))) \
-             $(filter-out $(BUILD)/broadcaster/main.o,$(call obj,$(BCAST_SRC)))
+# A unit test links the folder that it tests, without its main; one of tests/api also starts a Redis of its own
+# (private_redis.h) and may call into fcgi/.
+$(filter $(BUILD)/tests/unit/fcgi/%,$(UNIT_BIN)): $(LIBFCGI)
+$(filter $(BUILD)/tests/unit/broadcaster/%,$(UNIT_BIN)): $(LIBBCAST)
+$(UNIT_BIN): $(BUILD)/%: $(BUILD)/%.o $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $< $(UNIT_EXTRA) $(LIBCOMMON) -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)
-
-# A test of tests/api starts a Redis of its own (private_redis.h).
-$(API_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(API_LIB)) $(LIBCOMMON)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $< $(filter $(LIBFCGI) $(LIBBCAST),$^) $(LIBCOMMON) -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)
+$(API_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(API_LIB)) $(LIBFCGI) $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LDLIBS)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka -lfcgi $(LDLIBS)
 
-$(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h
+$(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h $(READY)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(dir $@) && $(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
@@ -89,16 +125,117 @@ $(BUILD)/gen/lua_scripts.h: $(LUA_SRC) Makefile
 	  echo 'enum lua_script {'; for f in $(LUA_SRC); do echo "    LUA_$$(basename $$f .lua | tr a-z A-Z),"; done; \
 	  echo '    LUA__MAX'; echo '};'; echo 'extern const char *const lua_script_text[LUA__MAX];'; \
 	  echo 'extern const char *const lua_script_name[LUA__MAX];'; echo '#endif'; } > $@
-$(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/lua_scripts.h
+$(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/lua_scripts.h | $(READY)
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
-unit: $(UNIT_BIN)
-	@for t in $(UNIT_BIN); do echo "$$t"; $$t || exit 1; done
-
-api-test: $(API_BIN)
-	@for t in $(API_BIN); do echo "$$t"; $$t || exit 1; done
-
-clean:
-	rm -rf build
+objects: $(COMMON_OBJ) $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(UNIT_SRC) $(API_SRC) $(API_LIB))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# --- running --------------------------------------------------------------------------------------------------------
+
+run: $(PROGRAMS) docs | $(READY) ## install what is missing, build, and run everything privately on PORT=3000
+	@BIN_DIR=$(BUILD) exec setpriv --pdeathsig TERM etc/dev/run
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+RUN_ALL = $(PYTHON) tests/lib/run_all.py --build $(BUILD)
+
+test: $(PROGRAMS) docs $(UNIT_BIN) $(API_BIN) | $(READY) ## all tests; the last line says N passed, N failed
+	@$(RUN_ALL)
+
+unit: $(UNIT_BIN) ## only the unit tests
+	@$(RUN_ALL) unit
+api-test: $(API_BIN) ## only the tests against a private Redis
+	@$(RUN_ALL) api
+
+asan-test: ## all tests with AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory SAN=address SLOW=3 test
+tsan-test: ## the broadcaster's tests and all end-to-end tests with ThreadSanitizer
+	@$(MAKE) --no-print-directory SAN=thread SLOW=4 test
+valgrind-test: | packages ## all tests under valgrind
+	@SLOW=10 WRAP='valgrind -q --trace-children=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+	  --error-exitcode=99 --log-file={dir}/valgrind.%p' $(MAKE) --no-print-directory test
+coverage: ## which lines the tests reach; the report is build/coverage/index.html
+	@etc/dev/install cover
+	@$(MAKE) --no-print-directory SAN=coverage SLOW=2 test; status=$$?; \
+	  gcovr -r . --object-directory build/coverage -e 'tests/' -e 'build/' --html-details build/coverage/index.html --print-summary; exit $$status
+valgrind-test: GROUPS := memory
+
+later = @echo "make $@: $(1)" >&2; exit 1
+fuzz: ## (later) fuzz every parser of foreign bytes
+	$(call later,the fuzzers come with a later version; random commands against the engine run in make test)
+bench: ## (later) measure against the peers
+	$(call later,the benchmarks come with a later version)
+faults: ## (later) network partitions and failovers
+	$(call later,the fault tests come with a later version; kill -9 of every process is in make test)
+
+# --- lint -----------------------------------------------------------------------------------------------------------
+
+C_FILES     = $(call files,'*.c')
+H_FILES     = $(call files,'*.h')
+SHELL_FILES = $(shell git grep -lIE '^\#!.*\b(ba)?sh$$' -- etc tests .ci 2>/dev/null)
+PARALLEL    = xargs -P $(shell nproc) -n 1
+
+lint: lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web gen-check ## every check of the sources
+	@echo "lint: clean"
+
+lint-format: | $(READY)
+	@clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
+lint-gcc: | $(READY)
+	@$(MAKE) --no-print-directory CI=1 CC=gcc BUILD=build/lint-gcc objects >/dev/null
+lint-clang: | $(READY)
+	@$(MAKE) --no-print-directory CI=1 CC=clang BUILD=build/lint-clang objects >/dev/null
+lint-headers: $(BUILD)/gen/lua_scripts.h | $(READY)
+	@for h in $(H_FILES); do for cc in gcc clang; do \
+	  $$cc $(CPPFLAGS) -std=c17 $(WARN) -Werror $(PKGCFLAGS) -fsyntax-only -x c - <<<"#include \"$$h\"" || { echo "$$h does not compile alone ($$cc)"; exit 1; }; done; done
+lint-headers: SHELL := /bin/bash
+lint-includes:
+	@etc/dev/lint-includes
+lint-tidy: $(BUILD)/gen/lua_scripts.h | $(READY)
+	@printf '%s\n' $(filter-out tests/%,$(C_FILES)) | $(PARALLEL) sh -c \
+	  'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -std=c17 $(PKGCFLAGS) 2>/dev/null || { echo "clang-tidy: $$0"; exit 1; }'
+lint-cppcheck: | $(READY)
+	@cppcheck -q -j $(shell nproc) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppress=missingIncludeSystem --suppress=unknownMacro -I. $(filter-out tests/%,$(C_FILES))
+lint-shell: | $(READY)
+	@shellcheck $(SHELL_FILES)
+lint-lua: | $(READY)
+	@mkdir -p $(BUILD)/lint-lua && for f in $(LUA_SRC); do $(LUA_EXPAND) $$f >$(BUILD)/lint-lua/$${f##*/}; done
+	@luacheck -q --no-color --std lua51 --globals redis KEYS ARGV cjson --no-max-line-length -- $(BUILD)/lint-lua/*.lua
+lint-web: | $(READY)
+	@if command -v node >/dev/null; then for f in $(call files,'web/*.js' 'web/*.mjs'); do node --check $$f || exit 1; done; fi
+	@$(PYTHON) -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' $(call files,'*.py')
+
+format: ## lay out all C files
+	clang-format -i $(C_FILES) $(H_FILES)
+
+# --- generated files ------------------------------------------------------------------------------------------------
+
+# env.example and the README table come from the table of settings in the program itself.
+gen: $(BUILD)/synckairos.fcgi ## write etc/env.example and the table of settings in README.md
+	@etc/dev/gen $(BUILD)/synckairos.fcgi .
+gen-check: $(BUILD)/synckairos.fcgi
+	@rm -rf $(BUILD)/gen-check && mkdir -p $(BUILD)/gen-check/etc && cp README.md $(BUILD)/gen-check/
+	@etc/dev/gen $(BUILD)/synckairos.fcgi $(BUILD)/gen-check
+	@cmp README.md $(BUILD)/gen-check/README.md && cmp etc/env.example $(BUILD)/gen-check/etc/env.example || \
+	  { echo "generated text is stale: run make gen"; exit 1; }
+
+# --- the rest -------------------------------------------------------------------------------------------------------
+
+SHARE = $(DESTDIR)$(PREFIX)/share/synckairos
+install: all ## install under PREFIX=/usr/local (DESTDIR is put in front)
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/nginx $(SHARE)/web $(SHARE)/api-docs
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
+	cp -R web/. $(SHARE)/web/
+	rm -rf $(SHARE)/web/api-docs $(SHARE)/web/package.json
+	cp -R build/api-docs/. $(SHARE)/api-docs/
+	install -m 644 etc/nginx/synckairos-*.conf $(SHARE)/nginx/
+	sed 's|/usr/local|$(PREFIX)|g' etc/nginx/synckairos.conf > $(SHARE)/nginx/synckairos.conf
+	install -m 644 etc/redis/redis.conf etc/env.example $(SHARE)/
+
+clean: ## remove everything that was built (run folders stay)
+	rm -rf build
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
