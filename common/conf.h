@@ -1,9 +1,9 @@
 /*
  * conf.h - every setting: one table gives environment name, type, default, range and a line
- * of documentation (conf.c). `--print-config`, etc/env.example and the README table are made
- * from it. Values come from the file that SYNCKAIROS_CONFIG names (KEY=VALUE lines), then from
- * the environment, which wins; `X_FILE` is read for a secret X. Nothing else in the project
- * calls getenv.
+ * of documentation (conf_table.c). `--print-config`, etc/env.example and the README table are
+ * made from it. Values come from the file that SYNCKAIROS_CONFIG names (KEY=VALUE lines), then
+ * from the environment, which wins; `X_FILE` is read for a secret X. Nothing else in the
+ * project calls getenv.
  */
 #ifndef COMMON_CONF_H
 #define COMMON_CONF_H
@@ -64,10 +64,11 @@ enum rc conf_load(struct conf **out, struct buf *errors) MUSTCHECK;
 void conf_free(struct conf *c);
 
 /* etc/env.example (as="env"), the README table (as="markdown"), or the values in force without
- * secrets (as="values", needs c). */
+ * secrets (as="values", needs c). Nothing for any other word. */
 void conf_print(struct buf *out, const char *as, const struct conf *c);
 
-/* Start-up of every program: conf_load or exit 78; handles --print-config; sets up the log. */
+/* Start-up of every program: conf_load or exit 78 with each fault on the log; answers
+ * --print-config[=values|env|markdown] and exits; sets up the log. */
 struct conf *conf_start(int argc, char **argv, const char *component);
 
 #endif
