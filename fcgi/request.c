@@ -61,6 +61,31 @@ request_header(const struct req *rq, const char *cgi_name)
     return rq->io->param(rq->io, cgi_name);
 }
 
+/* RFC 9110, 13.1.2: a list of tags, or "*". Weak comparison: W/ does not count. */
+bool
+request_has_etag(const struct req *rq, const char *tag)
+{
+    const char *list = request_header(rq, "HTTP_IF_NONE_MATCH");
+    size_t tag_len = strlen(tag);
+
+    while (list != NULL && *list != '\0') {
+        size_t len;
+
+        list += strspn(list, ", \t");
+        len = strcspn(list, ", \t");
+        if (len == 1 && *list == '*')
+            return true;
+        if (strncmp(list, "W/", 2) == 0) {
+            list += 2;
+            len -= 2;
+        }
+        if (len == tag_len && memcmp(list, tag, len) == 0)
+            return true;
+        list += len;
+    }
+    return false;
+}
+
 bool
 request_id_is_sane(const char *s)
 {

@@ -84,6 +84,9 @@ enum rc request_parse(struct req *rq, struct io *io, struct fail *f) MUSTCHECK;
 /* A request header by its CGI name ("HTTP_IF_NONE_MATCH"), NULL when missing. Borrowed. */
 const char *request_header(const struct req *rq, const char *cgi_name);
 
+/* Whether If-None-Match names `tag` ("\"x\"", without W/), compared weakly, or anything. */
+bool request_has_etag(const struct req *rq, const char *tag);
+
 /*
  * Decode %xx of `s` up to `len` into `out` (room for len + 1). False for a bad escape, NUL,
  * other control characters or what is not UTF-8 afterwards. A decoded slash is refused as well:

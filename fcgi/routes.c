@@ -6,6 +6,7 @@ static const struct route *const tables[] = {
     session_routes,
     time_routes,
     ops_routes,
+    docs_routes,
 };
 
 size_t

@@ -166,30 +166,6 @@ create(struct req *rq, struct fail *f)
 
 /* ---- read ---- */
 
-/* RFC 9110, 13.1.2: a list of tags, compared weakly; "*" stands for any. */
-static bool
-etag_matches(const char *list, const char *tag)
-{
-    size_t tag_len = strlen(tag);
-
-    while (list != NULL && *list != '\0') {
-        size_t len;
-
-        list += strspn(list, ", \t");
-        len = strcspn(list, ", \t");
-        if (len == 1 && *list == '*')
-            return true;
-        if (strncmp(list, "W/", 2) == 0) {
-            list += 2;
-            len -= 2;
-        }
-        if (len == tag_len && memcmp(list, tag, len) == 0)
-            return true;
-        list += len;
-    }
-    return false;
-}
-
 static enum rc
 get(struct req *rq, struct fail *f)
 {
@@ -203,7 +179,7 @@ get(struct req *rq, struct fail *f)
     if (rc != RC_OK)
         return rc;
     tag = arena_printf(rq->mem, "\"%s-%" PRId64 "\"", s->epoch, s->version);
-    if (etag_matches(request_header(rq, "HTTP_IF_NONE_MATCH"), tag))
+    if (request_has_etag(rq, tag))
         reply_empty(rq, 304);
     else
         session_json(reply_data(rq, 200), s, res.server_time_ms);
