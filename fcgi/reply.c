@@ -1,6 +1,7 @@
 #include "fcgi/reply.h"
 
 #include "common/conf.h"
+#include "common/log.h"
 #include "fcgi/gate.h"
 #include "fcgi/request.h"
 
@@ -155,31 +156,46 @@ list_next(const char **list, size_t *len)
     return *len > 0 ? s : NULL;
 }
 
+/* Which origin the answer allows: "*", one of the list, or NULL for a foreign one. */
+static const char *
+allowed_origin(const char *list, const char *origin, size_t *len)
+{
+    const char *first = NULL, *entry;
+    size_t n, first_len = 0;
+
+    *len = 1;
+    if (*list == '\0')
+        return "*";
+    while ((entry = list_next(&list, &n)) != NULL) {
+        bool same = origin != NULL && strlen(origin) == n && memcmp(origin, entry, n) == 0;
+
+        if (same || (n == 1 && *entry == '*')) {
+            *len = n;
+            return entry;
+        }
+        if (first == NULL) {
+            first = entry;
+            first_len = n;
+        }
+    }
+    *len = first_len;
+    return origin == NULL ? first : NULL;
+}
+
 /* Append the CORS headers (spec: platform, "Answers"). */
 static void
 cors_headers(struct req *rq, struct buf *out)
 {
-    const char *list = rq->app->conf->allowed_origins, *entry, *allowed = NULL;
-    const char *origin = request_header(rq, "HTTP_ORIGIN");
-    size_t len, allowed_len = 0;
+    size_t len;
+    const char *allowed =
+        allowed_origin(rq->app->conf->allowed_origins, request_header(rq, "HTTP_ORIGIN"), &len);
 
-    if (*list == '\0' || strcmp(list, "*") == 0) {
-        buf_str(out, "Access-Control-Allow-Origin: *\r\n"
-                     "Access-Control-Allow-Credentials: true\r\n"
-                     "Access-Control-Expose-Headers: " EXPOSED_HEADERS "\r\n");
-        return;
-    }
-    buf_str(out, "Vary: Origin\r\n");
-    while (allowed == NULL && (entry = list_next(&list, &len)) != NULL) {
-        if (origin != NULL && (strlen(origin) != len || memcmp(origin, entry, len) != 0))
-            continue;
-        allowed = entry;
-        allowed_len = len;
-    }
+    if (allowed == NULL || *allowed != '*')
+        buf_str(out, "Vary: Origin\r\n");
     if (allowed == NULL)
         return;
     buf_str(out, "Access-Control-Allow-Origin: ");
-    buf_add(out, allowed, allowed_len);
+    buf_add(out, allowed, len);
     buf_str(out, "\r\nAccess-Control-Allow-Credentials: true\r\n"
                  "Access-Control-Expose-Headers: " EXPOSED_HEADERS "\r\n");
 }
@@ -205,6 +221,7 @@ reply_render(struct req *rq, struct buf *out)
     rp->enveloped = false;
     if (rp->status == 0 || rp->body.overflow || rp->head.overflow) {
         (void)!fail_log(&f, RC_INTERNAL, "the answer has no status or is too long");
+        log_error("request_failed", LOG_STR("code", rc_code(f.rc)), LOG_STR("cause", f.log));
         reply_clear(rp);
         reply_fail(rq, &f, NULL);
     }
