@@ -1,8 +1,8 @@
 /**
- * chess.js - a chess clock for any number of windows. The session's id is in the fragment of the
+ * chess.js - a chess clock for any number of windows. The session's id is the fragment of the
  * address; who opens that address sees the same clock and may press it.
  *
- * Nothing here keeps time: every frame asks the client what is left. `chessClock` in the console
+ * Nothing here keeps time: every frame asks the client what is left. chessClock in the console
  * shows what a window believes.
  */
 import { SyncKairosClient, uuid } from '../synckairos.js';
