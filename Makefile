@@ -132,6 +132,12 @@ objects: $(COMMON_OBJ) $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(UNIT_SRC) $(API_SRC
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+# The API page; etc/dev/docs says what it is without npm.
+docs: $(DOCS)
+$(DOCS): $(DOCS_SRC) web/api-docs/.npmrc etc/dev/docs | $(READY)
+	$(call say,DOCS,$@)
+	$(Q)etc/dev/docs $(@D)
+
 # --- running --------------------------------------------------------------------------------------------------------
 
 run: $(PROGRAMS) docs | $(READY) ## install what is missing, build, and run everything privately on PORT=3000
