@@ -59,10 +59,11 @@ LIBBCAST   := $(BUILD)/libbroadcaster.a
 PROGRAMS   := $(BUILD)/synckairos.fcgi $(BUILD)/synckairos-broadcaster
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
 API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
+ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 DOCS       := build/api-docs/index.html
 
 .PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz bench faults coverage install clean help \
-        unit api-test gen gen-check docs packages objects \
+        unit api-test engine-props gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -105,6 +106,10 @@ $(API_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(API_LIB)) $(LIBFCGI) $(LIBCOMM
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka -lfcgi $(LDLIBS)
 
+$(ENGINE_BIN): $(BUILD)/%: $(BUILD)/%.o $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LDLIBS)
+
 $(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h $(READY)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(dir $@) && $(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
@@ -128,7 +133,7 @@ $(BUILD)/gen/lua_scripts.h: $(LUA_SRC) Makefile
 $(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/lua_scripts.h | $(READY)
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
-objects: $(COMMON_OBJ) $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(UNIT_SRC) $(API_SRC) $(API_LIB))
+objects: $(COMMON_OBJ) $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(UNIT_SRC) $(API_SRC) $(API_LIB) $(ENGINE_SRC))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -147,13 +152,15 @@ run: $(PROGRAMS) docs | $(READY) ## install what is missing, build, and run ever
 
 RUN_ALL = $(PYTHON) tests/lib/run_all.py --build $(BUILD)
 
-test: $(PROGRAMS) docs $(UNIT_BIN) $(API_BIN) | $(READY) ## all tests; the last line says N passed, N failed
+test: $(PROGRAMS) docs $(UNIT_BIN) $(API_BIN) $(ENGINE_BIN) | $(READY) ## all tests; the last line says N passed, N failed
 	@$(RUN_ALL)
 
 unit: $(UNIT_BIN) ## only the unit tests
 	@$(RUN_ALL) unit
 api-test: $(API_BIN) ## only the tests against a private Redis
 	@$(RUN_ALL) api
+engine-props: $(ENGINE_BIN) ## only random commands and broken bytes into the engine
+	@$(RUN_ALL) engine
 
 asan-test: ## all tests with AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory SAN=address SLOW=3 test

@@ -1,0 +1,446 @@
+/*
+ * driver.c - the engine on a line of commands, for tests/fuzz/engine/props.py.
+ *
+ * Reads "now command [key=value ...]" from stdin, applies what is due and then the command, as
+ * a worker does, and prints one JSON object for each line: the changes, the error, the state.
+ * After each change it holds the invariants of a session itself, and feeds the event to a
+ * second session, as the broadcaster does; that must stay equal in every stored field. A broken
+ * invariant ends the program with the line that broke it.
+ *
+ *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
+ * ... start, switch, pause, resume, complete, delete  [v= cur= next=] read; recover from=
+ */
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/event.h"
+#include "common/session.h"
+#include "common/session_json.h"
+#include <inttypes.h>
+
+#define ENDED_TTL_MS 3600000LL
+#define TEXT_MAX (4 * 1024 * 1024)
+
+static long line_number;
+static struct session live, before, mirror;
+static bool is_there;
+static struct buf out, wire, text_a, text_b;
+
+#define HOLD(cond)                                                                      \
+    do {                                                                                \
+        if (!(cond)) {                                                                  \
+            fflush(stdout);                                                             \
+            fprintf(stderr, "line %ld: broken: %s (driver.c:%d)\n", line_number, #cond, \
+                    __LINE__);                                                          \
+            exit(1);                                                                    \
+        }                                                                               \
+    } while (0)
+
+/* --- invariants --- */
+
+static void
+hold_equal(const struct session *a, const struct session *b)
+{
+    buf_clear(&text_a);
+    buf_clear(&text_b);
+    event_snapshot(&text_a, a);
+    event_snapshot(&text_b, b);
+    HOLD(!text_a.overflow && text_a.len == text_b.len);
+    HOLD(memcmp(text_a.data, text_b.data, text_a.len) == 0);
+    HOLD(a->version == b->version && strcmp(a->epoch, b->epoch) == 0);
+}
+
+/* Stored and loaded again, it is the same session. */
+static void
+hold_round_trip(void)
+{
+    struct session loaded;
+
+    session_init(&loaded);
+    buf_clear(&wire);
+    event_snapshot(&wire, &live);
+    HOLD(event_lines_apply(wire.data, wire.len, &loaded, NULL) == RC_OK);
+    loaded.version = live.version;
+    memcpy(loaded.epoch, live.epoch, sizeof(loaded.epoch));
+    hold_equal(&live, &loaded);
+    session_fini(&loaded);
+}
+
+/* The event of the change carries the mirror from the state before to the state after. */
+static void
+hold_fold(const struct change *c, int64_t now)
+{
+    bool whole = c->type == EVENT_SESSION_CREATED && c->at_ms % 2 == 0;
+    struct event ev;
+
+    buf_clear(&wire);
+    event_encode(&wire, &live, c, now, "somebody else", whole);
+    HOLD(!wire.overflow);
+    HOLD(event_decode(wire.data, wire.len, &ev, NULL) == RC_OK);
+    HOLD(ev.type == c->type && ev.reason == c->reason && ev.version == c->version);
+    HOLD(ev.at_ms == c->at_ms && ev.server_time_ms == now);
+    HOLD(ev.remaining_ms == c->remaining_ms && ev.elapsed_ms == c->elapsed_ms);
+    HOLD(event_apply(&ev, &mirror, NULL) == RC_OK);
+    hold_equal(&live, &mirror);
+}
+
+static void
+hold_participant(size_t k, const struct change *c)
+{
+    const struct participant *was = &before.p[k], *is = &live.p[k];
+    bool handed_over = c->type == EVENT_CYCLE_SWITCHED && c->participant == (int32_t)k;
+    int64_t grant = handed_over && c->expired < 0 ? live.increment_ms : 0;
+
+    HOLD(is->total_time_ms >= 0 && is->total_time_ms <= was->total_time_ms + grant);
+    HOLD(is->time_used_ms >= was->time_used_ms);
+    HOLD(is->cycle_count == was->cycle_count + (handed_over ? 1 : 0));
+    HOLD(is->has_expired || !was->has_expired);
+    HOLD(is->has_expired == (is->total_time_ms == 0));
+    HOLD(is->allotted_ms == was->allotted_ms && is->index == was->index);
+    HOLD(strcmp(is->id, was->id) == 0);
+    HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
+}
+
+static void
+hold_times(void)
+{
+    int64_t sum = live.paused_total_ms;
+
+    for (size_t k = 0; k < live.n; k++)
+        sum += live.p[k].time_used_ms;
+    if (live.session_started_at == 0)
+        HOLD(sum == 0);
+    else
+        HOLD(sum == live.updated_at - live.session_started_at);
+}
+
+static void
+hold_turn(void)
+{
+    bool on = live.status == STATUS_RUNNING || live.status == STATUS_PAUSED;
+
+    HOLD((live.active >= 0) == on);
+    HOLD(live.active < (int32_t)live.n);
+    HOLD(live.active < 0 || live.p[live.active].out == OUT_NONE);
+    HOLD((live.cycle_started_at > 0) == (live.status == STATUS_RUNNING));
+    HOLD((live.paused_at > 0) == (live.status == STATUS_PAUSED));
+    HOLD(live.paused_at <= live.paused_charged_at);
+    HOLD(on || live.turn_used_ms == 0);
+    HOLD(sync_status_is_terminal(live.status) == (live.session_completed_at > 0));
+    HOLD(sync_status_is_terminal(live.status) == (live.result.reason != REASON_NONE));
+}
+
+static void
+hold_change(const struct change *c, int64_t now)
+{
+    HOLD(c->version == live.version);
+    if (c->type == EVENT_SESSION_CREATED) {
+        HOLD(live.version == 1);
+    } else {
+        HOLD(live.version == before.version + 1);
+        HOLD(live.n == before.n);
+        HOLD(c->at_ms >= before.updated_at);
+        HOLD(live.updated_at ==
+             (c->type == EVENT_SESSION_DELETED ? before.updated_at : c->at_ms));
+        HOLD(!sync_status_is_terminal(before.status) || c->type == EVENT_SESSION_DELETED);
+        HOLD(live.cycle_number >= before.cycle_number);
+        for (size_t k = 0; k < live.n; k++)
+            hold_participant(k, c);
+    }
+    hold_times();
+    hold_turn();
+    hold_round_trip();
+    hold_fold(c, now);
+    session_clean(&live);
+}
+
+/* --- printing --- */
+
+static void
+print_id(const char *name, int32_t place)
+{
+    if (place < 0)
+        buf_printf(&out, ",\"%s\":null", name);
+    else
+        buf_printf(&out, ",\"%s\":\"%s\"", name, live.p[place].id);
+}
+
+static void
+change_done(const struct change *c, int64_t now)
+{
+    hold_change(c, now);
+    if (out.data[out.len - 1] != '[')
+        buf_char(&out, ',');
+    buf_printf(&out, "{\"type\":\"%s\",\"reason\":\"%s\"", event_type_name(c->type),
+               change_reason_name(c->reason));
+    buf_printf(&out, ",\"version\":%" PRId64 ",\"at\":%" PRId64, c->version, c->at_ms);
+    print_id("participant", c->participant);
+    print_id("expired", c->expired);
+    buf_printf(&out, ",\"remaining_ms\":%" PRId64 ",\"elapsed_ms\":%" PRId64 "}",
+               c->remaining_ms, c->elapsed_ms);
+    if (c->type == EVENT_SESSION_DELETED)
+        is_there = false;
+}
+
+static void
+print_end(const struct fail *f, bool switched, int32_t expired, int64_t now)
+{
+    buf_str(&out, "],\"error\":");
+    if (f->rc == RC_OK) {
+        buf_str(&out, "null");
+    } else {
+        buf_printf(&out, "{\"code\":\"%s\",\"message\":", rc_code(f->rc));
+        buf_json(&out, f->message, strlen(f->message));
+        buf_printf(&out, ",\"details\":%s}", f->details[0] == '\0' ? "null" : f->details);
+    }
+    buf_str(&out, ",\"switch\":");
+    if (switched)
+        session_switch_json(&out, &live, expired, now);
+    else
+        buf_str(&out, "null");
+    if (is_there) {
+        buf_printf(&out,
+                   ",\"wakeup\":%" PRId64 ",\"state\":", session_wakeup(&live, ENDED_TTL_MS));
+        session_json(&out, &live, now);
+    } else {
+        buf_str(&out, ",\"wakeup\":0,\"state\":null");
+    }
+    buf_str(&out, "}\n");
+    HOLD(!out.overflow);
+    fwrite(out.data, 1, out.len, stdout);
+}
+
+/* --- reading --- */
+
+/* The next word of the line, NUL-terminated in place; NULL at the end. */
+static char *
+word_next(char **line)
+{
+    char *word = *line, *end;
+
+    if (word == NULL || *word == '\0')
+        return NULL;
+    end = strchr(word, ' ');
+    if (end != NULL)
+        *end = '\0';
+    *line = end == NULL ? NULL : end + 1;
+    return word;
+}
+
+static void
+text_take(char *to, size_t size, const char *from)
+{
+    HOLD(strlen(from) < size);
+    memcpy(to, from, strlen(from) + 1);
+}
+
+static void
+participant_take(char *spec)
+{
+    struct participant *p = session_add_participant(&live);
+    char *field[5], *at = spec;
+
+    for (int i = 0; i < 5; i++) {
+        field[i] = at;
+        at = strchr(at, ',');
+        HOLD((at == NULL) == (i == 4));
+        if (at != NULL)
+            *at++ = '\0';
+    }
+    text_take(p->id, sizeof(p->id), field[0]);
+    p->index = strtoll(field[1], NULL, 10);
+    p->total_time_ms = strtoll(field[2], NULL, 10);
+    if (strcmp(field[3], "-") != 0)
+        text_take(p->group_id, sizeof(p->group_id), field[3]);
+    p->out = (enum participant_out)strtol(field[4], NULL, 10);
+}
+
+static void
+draft_take(const char *key, char *value)
+{
+    if (strcmp(key, "id") == 0)
+        text_take(live.id, sizeof(live.id), value);
+    else if (strcmp(key, "epoch") == 0)
+        text_take(live.epoch, sizeof(live.epoch), value);
+    else if (strcmp(key, "mode") == 0)
+        live.mode = sync_mode_parse(value);
+    else if (strcmp(key, "total") == 0)
+        live.total_time_ms = strtoll(value, NULL, 10);
+    else if (strcmp(key, "inc") == 0)
+        live.increment_ms = strtoll(value, NULL, 10);
+    else if (strcmp(key, "tpc") == 0)
+        live.time_per_cycle_ms = strtoll(value, NULL, 10);
+    else if (strcmp(key, "max") == 0)
+        live.max_time_ms = strtoll(value, NULL, 10);
+    else if (strcmp(key, "owner") == 0)
+        text_take(live.owner, sizeof(live.owner), value);
+    else if (strcmp(key, "meta") == 0)
+        live.metadata = xstrdup(value);
+    else if (strcmp(key, "p") == 0)
+        participant_take(value);
+    else
+        HOLD(!"a key of create");
+}
+
+static char *
+value_split(char *word)
+{
+    char *eq = strchr(word, '=');
+
+    HOLD(eq != NULL);
+    *eq = '\0';
+    return eq + 1;
+}
+
+static void
+run_create(char *args, int64_t now, struct fail *f)
+{
+    struct change c;
+    char *word;
+
+    session_fini(&live);
+    session_init(&live);
+    for (word = word_next(&args); word != NULL; word = word_next(&args)) {
+        char *value = value_split(word);
+
+        draft_take(word, value);
+    }
+    is_there = session_create(&live, now, &c, f) == RC_OK;
+    if (is_there)
+        change_done(&c, now);
+}
+
+/* What is due at `now`, each as its own change; false when the session is gone. */
+static bool
+settle(int64_t now)
+{
+    struct change c;
+
+    while (is_there) {
+        session_copy(&before, &live);
+        if (!session_expire(&live, now, ENDED_TTL_MS, &c))
+            break;
+        change_done(&c, now);
+    }
+    return is_there;
+}
+
+static enum command_type
+command_named(const char *word)
+{
+    static const char *const words[COMMAND__MAX] = {
+        "", "start", "switch", "pause", "resume", "complete", "delete",
+    };
+
+    for (int i = COMMAND_NONE + 1; i < COMMAND__MAX; i++)
+        if (strcmp(word, words[i]) == 0)
+            return (enum command_type)i;
+    return COMMAND_NONE;
+}
+
+static void
+guard_take(struct command *cmd, const char *key, char *value)
+{
+    if (strcmp(key, "v") == 0)
+        cmd->expected_version = strtoll(value, NULL, 10);
+    else if (strcmp(key, "cur") == 0)
+        cmd->current_participant_id = value;
+    else if (strcmp(key, "next") == 0)
+        cmd->next_participant_id = value;
+    else
+        HOLD(!"a key of a command");
+}
+
+/* True when a switch happened; c tells which. */
+static bool
+run_command(enum command_type type, char *args, int64_t now, struct change *c, struct fail *f)
+{
+    struct command cmd = { .type = type };
+    char *word;
+
+    for (word = word_next(&args); word != NULL; word = word_next(&args)) {
+        char *value = value_split(word);
+
+        guard_take(&cmd, word, value);
+    }
+    if (!settle(now))
+        return false;
+    session_copy(&before, &live);
+    if (session_command(&live, &cmd, now, c, f) != RC_OK || c->type == EVENT_NONE) {
+        HOLD(c->type == EVENT_NONE && !live.dirty);
+        hold_equal(&before, &live);
+        return false;
+    }
+    change_done(c, now);
+    return type == COMMAND_SWITCH;
+}
+
+static void
+run_recover(char *args, int64_t now)
+{
+    int64_t from = strtoll(value_split(args), NULL, 10);
+    struct change c;
+
+    if (settle(from)) {
+        session_copy(&before, &live);
+        if (session_recover(&live, from, &c))
+            change_done(&c, now);
+    }
+    settle(now);
+}
+
+static void
+run_line(char *line)
+{
+    struct fail f = { .rc = RC_OK };
+    struct change c = { .type = EVENT_NONE, .expired = -1 };
+    bool switched = false;
+    char *now_word = word_next(&line), *word = word_next(&line);
+    int64_t now;
+
+    HOLD(word != NULL);
+    now = strtoll(now_word, NULL, 10);
+    buf_clear(&out);
+    buf_str(&out, "{\"changes\":[");
+    if (strcmp(word, "create") == 0)
+        run_create(line, now, &f);
+    else if (strcmp(word, "read") == 0)
+        settle(now);
+    else if (strcmp(word, "recover") == 0)
+        run_recover(line, now);
+    else if (command_named(word) != COMMAND_NONE)
+        switched = run_command(command_named(word), line, now, &c, &f);
+    else
+        HOLD(!"a command");
+    print_end(&f, switched, c.expired, now);
+}
+
+int
+main(void)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t len;
+
+    session_init(&live);
+    session_init(&before);
+    session_init(&mirror);
+    buf_init(&out, TEXT_MAX);
+    buf_init(&wire, TEXT_MAX);
+    buf_init(&text_a, TEXT_MAX);
+    buf_init(&text_b, TEXT_MAX);
+    while ((len = getline(&line, &size, stdin)) > 0) {
+        line_number++;
+        if (line[len - 1] == '\n')
+            line[len - 1] = '\0';
+        run_line(line);
+    }
+    free(line);
+    session_fini(&live);
+    session_fini(&before);
+    session_fini(&mirror);
+    buf_fini(&out);
+    buf_fini(&wire);
+    buf_fini(&text_a);
+    buf_fini(&text_b);
+    return 0;
+}

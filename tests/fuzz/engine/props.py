@@ -1,0 +1,288 @@
+#!/usr/bin/python3
+"""Random lives of sessions: the engine (driver.c) against the oracle, on a virtual clock.
+
+    props.py DRIVER [--commands N] [--seed S] [--jobs J]
+
+Each batch has a seed of its own, printed when it fails; `--seed S --commands 1` runs it again.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import subprocess
+import sys
+import time
+
+from oracle import DAY, Refused, Session
+
+ENDED_TTL = 3600000
+BATCH = 2500
+T0 = 1795362403096
+OUT = {"": 0, "removed": 1, "eliminated": 2}
+
+
+def uuid(rng):
+    text = "%08x-%04x-4%03x-8%03x-%012x" % tuple(rng.getrandbits(b) for b in (32, 16, 12, 12, 48))
+    return mixed(rng, text)
+
+
+def mixed(rng, text):
+    """Some other spelling of the same id."""
+    return rng.choice((text, text, text.upper(), text.lower()))
+
+
+def random_body(rng):
+    n = rng.choice((1, 2, 2, 2, 2, 3, 3, 4, 5, 12))
+    banks = rng.choice(((1000, 3000), (1000, 60000), (1000, 86400000), (5000, 5000)))
+    people = []
+    for k in range(n):
+        p = {
+            "participant_id": uuid(rng),
+            "participant_index": rng.choice((k, k, k, rng.randrange(4), 9007199254740991)),
+            "total_time_ms": rng.randint(*banks),
+        }
+        if rng.random() < 0.1:
+            p["group_id"] = uuid(rng)
+        if rng.random() < 0.05:
+            p["out"] = rng.choice(("removed", "eliminated"))
+        people.append(p)
+    if all(p.get("out") for p in people):
+        del people[0]["out"]
+    body = {
+        "session_id": uuid(rng),
+        "epoch": "%s-%s.%s" % ("0" + "".join(rng.choices("0123456789abcdefghij", k=10)),
+                               "".join(rng.choices("0123456789xyz", k=4)),
+                               "00000000" + rng.choice("012")),
+        "participants": people,
+        "total_time_ms": rng.randint(1000, 86400000),
+        "increment_ms": rng.choice((0, 0, 1, 500, rng.randint(0, 60000))),
+    }
+    if rng.random() < 0.2:
+        body["time_per_cycle_ms"] = rng.randint(1000, 86400000)
+    if rng.random() < 0.2:
+        body["max_time_ms"] = rng.randint(1000, 86400000)
+    if rng.random() < 0.2:
+        body["owner"] = rng.choice(("user-1", "%", "a%20b", "\u00e4\u00f6\"\\", "x" * 255))
+    if rng.random() < 0.2:
+        body["metadata"] = rng.choice(({}, {"a": [1, {"b": "c\n"}]}, {"\u20ac": "%20=,"}))
+    return body
+
+
+def create_line(body, now, mode):
+    words = [str(now), "create", "id=" + body["session_id"], "epoch=" + body["epoch"],
+             "mode=" + mode, "total=%d" % body["total_time_ms"], "inc=%d" % body["increment_ms"]]
+    for key, name in (("tpc", "time_per_cycle_ms"), ("max", "max_time_ms"), ("owner", "owner")):
+        if name in body:
+            words.append("%s=%s" % (key, body[name]))
+    if "metadata" in body:
+        words.append("meta=" + json.dumps(body["metadata"], separators=(",", ":"),
+                                          ensure_ascii=False))
+    for p in body["participants"]:
+        words.append("p=%s,%d,%d,%s,%d" % (p["participant_id"], p["participant_index"],
+                                           p["total_time_ms"], p.get("group_id", "-"),
+                                           OUT[p.get("out", "")]))
+    return " ".join(words)
+
+
+def invalid(field, message, code):
+    return {"code": "VALIDATION_ERROR", "message": "Request validation failed",
+            "details": [{"field": field, "message": message, "code": code}]}
+
+
+class Life:
+    """One session from its creation on, told to the oracle, and written down for the driver."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.now = T0 + rng.randrange(10 ** 9)
+        self.session = None
+        self.lines = []
+        self.expected = []
+
+    def record(self, line, changes=(), error=None, switch=None):
+        s = self.session
+        alive = s is not None and not s.deleted
+        self.lines.append(line)
+        self.expected.append({
+            "changes": list(changes),
+            "error": error,
+            "switch": switch,
+            "wakeup": (s.deadline() or s.last_resort()) if alive else 0,
+            "state": s.state(self.now) if alive else None,
+        })
+
+    def create(self):
+        rng = self.rng
+        body = random_body(rng)
+        mode = "per_participant"
+        people = body["participants"]
+        error = None
+        if rng.random() < 0.03:
+            mode = rng.choice(("per_cycle", "per_group", "global", "count_up"))
+            error = invalid("sync_mode", "This sync mode is not supported yet", "unsupported_mode")
+        elif rng.random() < 0.05 and len(people) > 1:
+            k = rng.randrange(1, len(people))
+            people[k]["participant_id"] = mixed(rng, people[rng.randrange(k)]["participant_id"])
+            error = invalid("participants.%d.participant_id" % k,
+                            "Participant ID must be unique in the session", "duplicate")
+        self.session = None if error else Session(body, self.now, ENDED_TTL)
+        changes = [] if error else [self.session.change("session_created")]
+        self.record(create_line(body, self.now, mode), changes, error)
+
+    def step(self):
+        """Move the clock, preferably to where something is about to happen."""
+        rng, s = self.rng, self.session
+        x = rng.random()
+        deadline = s.deadline()
+        if x < 0.2:
+            return
+        if x < 0.21:
+            self.now = s.last_resort() + rng.choice((-1, -1, 0, 1, DAY))
+        elif x < 0.4 and deadline:
+            self.now = deadline + rng.choice((-1, 0, 1, rng.randint(-50, 50)))
+        elif x < 0.48:
+            self.now -= rng.randint(1, 2000)
+        elif x < 0.58:
+            self.now += rng.randint(1, 100000)
+        elif x < 0.75:
+            self.now += rng.randint(1, 2000)
+        else:
+            self.now += rng.randint(1, 300)
+
+    def arguments(self, what):
+        rng, s = self.rng, self.session
+        args = {}
+        if rng.random() < 0.12:
+            args["version"] = s.version + rng.choice((0, 0, 0, 1, -1))
+        if what != "switch":
+            return args
+        if rng.random() < 0.15:
+            holder = s.name(s.holder) or s.name(0)
+            args["current"] = mixed(rng, rng.choice((holder, holder, s.name(-1), uuid(rng))))
+        if rng.random() < 0.2:
+            args["nxt"] = mixed(rng, s.name(rng.randrange(len(s.people))))
+        elif rng.random() < 0.03:
+            args["nxt"] = uuid(rng)
+        return args
+
+    def command(self):
+        rng, s = self.rng, self.session
+        usual = {"pending": "start", "running": "switch", "paused": "resume",
+                 "completed": "read"}[s.status]
+        what = rng.choices((usual, "switch", "pause", "read", "start", "resume", "complete",
+                            "delete", "recover"), (40, 20, 12, 10, 4, 4, 1.5, 1, 3))[0]
+        self.step()
+        if what == "read":
+            return self.record("%d read" % self.now, s.settle(self.now))
+        if what == "recover":
+            return self.recover()
+        args = self.arguments(what)
+        words = ["%d %s" % (self.now, what)]
+        words += ["%s=%s" % (key, args[name]) for key, name in
+                  (("v", "version"), ("cur", "current"), ("next", "nxt")) if args.get(name)]
+        return self.obey(what, args, " ".join(words))
+
+    def obey(self, what, args, line):
+        s = self.session
+        changes, error, switch = s.settle(self.now), None, None
+        if not s.deleted:
+            try:
+                change = s.command(what, self.now, **args)
+                if change is not None:
+                    changes.append(change)
+                if what == "switch":
+                    switch = s.switch_answer(self.now, change["expired"])
+            except Refused as refused:
+                error = refused.error
+        self.record(line, changes, error, switch)
+
+    def recover(self):
+        s = self.session
+        gap = self.now - self.rng.choice((0, 1, self.rng.randint(0, 40000)))
+        changes = s.settle(gap)
+        if not s.deleted:
+            change = s.recover(gap)
+            if change is not None:
+                changes.append(change)
+        changes += s.settle(self.now)
+        self.record("%d recover from=%d" % (self.now, gap), changes)
+
+    def run(self):
+        self.create()
+        for _ in range(self.rng.choice((5, 20, 40, 60))):
+            if self.session is None or self.session.deleted:
+                break
+            self.command()
+
+
+def explain(seed, life, k, got):
+    want = life.expected[k]
+    print("seed %d: the engine and the oracle differ at the last line of" % seed)
+    print("\n".join(life.lines[:k + 1]))
+    for key in want:
+        if want[key] != got.get(key):
+            print("%s\n  oracle %s\n  engine %s" % (key, json.dumps(want[key]),
+                                                   json.dumps(got.get(key))))
+
+
+def batch(job):
+    """Returns the number of commands that agreed and how often each outcome occurred."""
+    driver, seed = job
+    rng = random.Random(seed)
+    lives, n = [], 0
+    while n < BATCH:
+        lives.append(Life(rng))
+        lives[-1].run()
+        n += len(lives[-1].lines)
+    text = "".join(line + "\n" for life in lives for line in life.lines)
+    done = subprocess.run([driver], input=text.encode(), stdout=subprocess.PIPE, check=False)
+    answers = iter(done.stdout.splitlines())
+    seen = {}
+    for life in lives:
+        for k, want in enumerate(life.expected):
+            answer = next(answers, None)
+            if answer is None:
+                print("seed %d: the driver ended (%d) at\n%s" % (seed, done.returncode,
+                                                                "\n".join(life.lines[:k + 1])))
+                return None
+            got = json.loads(answer)
+            if got != want:
+                explain(seed, life, k, got)
+                return None
+            for outcome in [c["type"] for c in got["changes"]] + \
+                    [got["error"]["code"] if got["error"] else "fine"]:
+                seen[outcome] = seen.get(outcome, 0) + 1
+    if done.returncode != 0:
+        print("seed %d: the driver ended with %d" % (seed, done.returncode))
+        return None
+    return n, seen
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("driver")
+    parser.add_argument("--commands", type=int, default=100000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2 ** 40))
+    parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
+    args = parser.parse_args()
+    begun = time.monotonic()
+    batches = (args.commands + BATCH - 1) // BATCH
+    print("engine properties: %d commands, seed %d" % (args.commands, args.seed), flush=True)
+    total, seen = 0, {}
+    with multiprocessing.Pool(args.jobs) as pool:
+        jobs = [(args.driver, args.seed + i) for i in range(batches)]
+        for result in pool.imap_unordered(batch, jobs):
+            if result is None:
+                pool.terminate()
+                return 1
+            total += result[0]
+            for key, n in result[1].items():
+                seen[key] = seen.get(key, 0) + n
+    print("%d commands agree, %.1f s: %s" % (total, time.monotonic() - begun,
+          ", ".join("%s %d" % pair for pair in sorted(seen.items()))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
