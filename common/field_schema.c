@@ -1,6 +1,7 @@
 /* The field tables as JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
 #include "buf.h"
 #include "field.h"
+#include <inttypes.h>
 
 static void
 put_text(struct buf *out, const char *name, const char *value)
@@ -50,8 +51,10 @@ put_field(struct buf *out, const struct field *fd)
     buf_printf(out, "{\"type\":\"%s\"", types[fd->type]);
     if (fd->type == F_UUID)
         put_text(out, "format", "uuid");
-    if (fd->type == F_INT)
+    if (fd->type == F_INT) {
         put_bounds(out, fd, "minimum", "maximum");
+        buf_printf(out, ",\"examples\":[%" PRId64 "]", fd->min);
+    }
     if (fd->type == F_STR)
         put_bounds(out, fd, "minLength", "maxLength");
     if (fd->type == F_ENUM)

@@ -502,12 +502,14 @@ test_schema(void **state)
         "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
         "\"participant_id\":{\"type\":\"string\",\"format\":\"uuid\"},"
         "\"participant_index\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":"
-        "9007199254740991},"
-        "\"total_time_ms\":{\"type\":\"integer\",\"minimum\":1000,\"maximum\":86400000},"
+        "9007199254740991,\"examples\":[0]},"
+        "\"total_time_ms\":{\"type\":\"integer\",\"minimum\":1000,\"maximum\":86400000,"
+        "\"examples\":[1000]},"
         "\"group_id\":{\"type\":\"string\",\"format\":\"uuid\"}},"
         "\"required\":[\"participant_id\",\"participant_index\",\"total_time_ms\"]},"
         "\"description\":\"Who \\\"shares\\\" the clock.\"},"
-        "\"increment_ms\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":60000},"
+        "\"increment_ms\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":60000,\"examples\":["
+        "0]},"
         "\"metadata\":{\"type\":\"object\",\"additionalProperties\":true}},"
         "\"required\":[\"session_id\",\"sync_mode\",\"participants\"]}");
     buf_clear(&out);
