@@ -124,11 +124,11 @@ def change(path, value):
 TIME = "must be at least 1000ms (1 second)"
 VALIDATION = [
     (("session_id",), "nope", "Session ID must be a valid UUID", "invalid_format"),
-    (("session_id",), ..., "Invalid input: expected string, received undefined", "invalid_type"),
     (("session_id",), 7, "Invalid input: expected string, received number", "invalid_type"),
     (("session_id",), None, "Invalid input: expected string, received null", "invalid_type"),
     (("sync_mode",), "chess", "Invalid sync mode. Must be one of: per_participant, per_cycle, per_group, global, count_up", "invalid_value"),
     (("sync_mode",), ..., "Invalid sync mode. Must be one of: per_participant, per_cycle, per_group, global, count_up", "invalid_value"),
+    (("participants",), ..., "Invalid input: expected array, received undefined", "invalid_type"),
     (("participants",), [], "At least one participant is required", "too_small"),
     (("participants",), "x", "Invalid input: expected array, received string", "invalid_type"),
     (("participants", 0, "participant_id"), "x", "Participant ID must be a valid UUID", "invalid_format"),
@@ -179,6 +179,12 @@ def test_unknown_keys_are_dropped(api):
     sent["participants"][0]["name"] = "Anna"
     state = api.call("POST", "/v1/sessions", json=sent)
     assert state.status_code == 201 and "colour" not in state.json()["data"]
+
+
+def test_the_server_makes_an_id_when_none_is_sent(api):
+    state = api.call("POST", "/v1/sessions", json=change(("session_id",), ...)).json()["data"]
+    assert uuid.UUID(state["session_id"]).version == 4
+    assert api.call("GET", f"/v1/sessions/{state['session_id']}").status_code == 200
 
 
 def test_a_duplicate_participant_is_refused(api):
