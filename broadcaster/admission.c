@@ -1,0 +1,105 @@
+#include "admission.h"
+
+#include "common/id.h"
+
+#include <strings.h>
+
+/* clang-format off */
+const struct verdict_row verdict_rows[VERDICT__MAX] = {
+    [ADMIT]              = { .status = 101 },
+    [ADMIT_BARE]         = { .status = 101 },
+    [ADMIT_MISSING]      = { .status = 101, .close = 1008, .reason = "Missing sessionId parameter" },
+    [ADMIT_MALFORMED]    = { .status = 101, .close = 1008, .reason = "Invalid sessionId format" },
+    [REFUSE_PATH]        = { 404, "NOT_FOUND", "There is nothing here", NULL, 0, NULL },
+    [REFUSE_TOKEN]       = { 401, "UNAUTHENTICATED", "A valid token is required", "WWW-Authenticate: Bearer", 0, NULL },
+    [REFUSE_ORIGIN]      = { 403, "FORBIDDEN", "This origin is not allowed", NULL, 0, NULL },
+    [REFUSE_SUBPROTOCOL] = { 400, "BAD_REQUEST", "The only subprotocol is " SUBPROTOCOL, NULL, 0, NULL },
+    [REFUSE_FULL]        = { 503, "SERVER_FULL", "Too many connections", "Retry-After: 1", 0, NULL },
+    [REFUSE_DRAINING]    = { 503, "SERVER_DRAINING", "The server is shutting down", "Retry-After: 1", 0, NULL },
+};
+/* clang-format on */
+
+/* The next item of a comma-separated list without the blanks around it; NULL at the end. */
+static const char *
+list_next(const char **rest, size_t *len)
+{
+    const char *s = *rest;
+
+    while (*s != '\0') {
+        s += strspn(s, ", \t");
+        *len = strcspn(s, ",");
+        *rest = s + *len;
+        while (*len > 0 && (s[*len - 1] == ' ' || s[*len - 1] == '\t'))
+            (*len)--;
+        if (*len > 0)
+            return s;
+        s = *rest;
+    }
+    return NULL;
+}
+
+static bool
+list_has(const char *list, const char *item)
+{
+    const char *s;
+    size_t len;
+
+    while ((s = list_next(&list, &len)) != NULL)
+        if (strlen(item) == len && strncasecmp(s, item, len) == 0)
+            return true;
+    return false;
+}
+
+/* The page's own origin: what stands behind "//" is the Host of the request. */
+static bool
+is_same_origin(const char *origin, const char *host)
+{
+    const char *authority = strstr(origin, "://");
+
+    return authority != NULL && host != NULL && strcasecmp(authority + 3, host) == 0;
+}
+
+static bool
+is_origin_allowed(const struct admission *a, const char *allowed)
+{
+    /* no browser leaves Origin out */
+    if (a->origin == NULL || allowed[0] == '\0' || list_has(allowed, "*"))
+        return true;
+    return list_has(allowed, a->origin) || is_same_origin(a->origin, a->host);
+}
+
+/* Subprotocols are case-sensitive, and ours has to be among those offered. */
+static bool
+offers_ours(const char *offered)
+{
+    const char *s;
+    size_t len;
+
+    while (offered != NULL && (s = list_next(&offered, &len)) != NULL)
+        if (len == strlen(SUBPROTOCOL) && memcmp(s, SUBPROTOCOL, len) == 0)
+            return true;
+    return false;
+}
+
+enum verdict
+admission_judge(const struct admission *a, const char *allowed_origins, bool auth_required)
+{
+    bool ours = offers_ours(a->subprotocol);
+
+    if (strcmp(a->path, "/ws") != 0)
+        return REFUSE_PATH;
+    /* tokens cannot be verified yet: no one has a valid one */
+    if (auth_required)
+        return REFUSE_TOKEN;
+    if (!is_origin_allowed(a, allowed_origins))
+        return REFUSE_ORIGIN;
+    if (a->subprotocol != NULL && a->subprotocol[0] != '\0' && !ours)
+        return REFUSE_SUBPROTOCOL;
+    if (a->draining)
+        return REFUSE_DRAINING;
+    if (a->full)
+        return REFUSE_FULL;
+    if (a->session_id == NULL || a->session_id[0] == '\0')
+        return ours || a->has_token ? ADMIT_BARE : ADMIT_MISSING;
+    return id_is_uuid_shape(a->session_id, strlen(a->session_id)) ? ADMIT : ADMIT_MALFORMED;
+}

@@ -1,0 +1,52 @@
+/*
+ * admission.h - who may open /ws: what can be decided without I/O is decided before the
+ * upgrade, as an HTTP answer; a bad sessionId opens and closes 1008, as in SyncKairos 2.0
+ * (spec sync, section 7). Pure.
+ */
+#ifndef BROADCASTER_ADMISSION_H
+#define BROADCASTER_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SUBPROTOCOL "synckairos.v1"
+
+struct admission {
+    const char *path;
+    const char *session_id;  /* of the query; NULL or "" none */
+    const char *origin;      /* NULL none */
+    const char *host;        /* NULL none */
+    const char *subprotocol; /* as offered; NULL none */
+    bool has_token;
+    bool draining, full;
+};
+
+enum verdict {
+    ADMIT,         /* watch session_id */
+    ADMIT_BARE,    /* open without a session */
+    ADMIT_MISSING, /* open, then close: no sessionId */
+    ADMIT_MALFORMED,
+    REFUSE_PATH,
+    REFUSE_TOKEN,
+    REFUSE_ORIGIN,
+    REFUSE_SUBPROTOCOL,
+    REFUSE_FULL,
+    REFUSE_DRAINING,
+    VERDICT__MAX
+};
+
+struct verdict_row {
+    uint16_t status;  /* HTTP; 101: upgrade */
+    const char *code; /* of the envelope */
+    const char *message;
+    const char *header; /* one more header line, NULL none */
+    uint16_t close;     /* after the upgrade; 0: stays open */
+    const char *reason;
+};
+extern const struct verdict_row verdict_rows[VERDICT__MAX];
+
+/* `allowed_origins` and `auth_required` as in conf.h. */
+enum verdict admission_judge(const struct admission *a, const char *allowed_origins,
+                             bool auth_required);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * app.h - the parts of one broadcaster process, wired together by loop.c. All but the
+ * timekeeper's thread run on the one loop.
+ */
+#ifndef BROADCASTER_APP_H
+#define BROADCASTER_APP_H
+
+#include "client.h"
+#include "server_clock.h"
+#include "talk.h"
+#include <stdbool.h>
+#include <uv.h>
+
+struct app {
+    const struct conf *conf;
+    uv_loop_t uv;
+    struct server_clock clock;
+    struct clients clients;
+    struct talk talk;
+    struct hub *hub;
+    struct subscriber *subscriber;
+    struct reader *reader;
+    struct timekeeper *timekeeper;
+    struct status *status;
+    struct database *database;
+    struct server *server;
+    struct listener *listener;
+    struct drain *drain; /* NULL until SIGTERM */
+    bool draining;
+    bool done; /* the last client has gone */
+};
+
+#endif

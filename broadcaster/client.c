@@ -1,0 +1,237 @@
+#include "client.h"
+
+#include "common/arena.h"
+#include "common/clock.h"
+#include "frame.h"
+
+#include <assert.h>
+#include <utlist.h>
+
+#define QUEUE_FIRST 4
+
+void
+clients_init(struct clients *set, const struct client_io *io, int64_t heartbeat_ms,
+             int64_t now_ms)
+{
+    memset(set, 0, sizeof(*set));
+    set->io = io;
+    set->ping = frame_new(FRAME_PING, NULL, 0);
+    heartbeat_init(&set->wheel, heartbeat_ms, now_ms);
+    buf_init(&set->gather, CLIENT_WRITE_MAX);
+}
+
+void
+clients_fini(struct clients *set)
+{
+    assert(set->n == 0);
+    frame_drop(set->ping);
+    buf_fini(&set->gather);
+}
+
+void
+client_open(struct client *c, struct clients *set, int64_t now_ms)
+{
+    assert(!c->is_open);
+    c->set = set;
+    c->heard_ms = now_ms;
+    c->slot = (int16_t)heartbeat_join(&set->wheel, now_ms);
+    DL_APPEND2(set->slots[c->slot], c, slot_prev, slot_next);
+    c->is_open = true;
+    set->n++;
+}
+
+static void
+forget_front(struct client *c, uint16_t n)
+{
+    for (uint16_t i = 0; i < n; i++) {
+        c->queue_bytes -= c->queue[i]->len;
+        frame_drop(c->queue[i]);
+    }
+    c->queue_n = (uint16_t)(c->queue_n - n);
+    memmove(c->queue, c->queue + n, c->queue_n * sizeof(*c->queue));
+    if (c->queue_n > 0)
+        return;
+    free(c->queue);
+    c->queue = NULL;
+    c->queue_size = 0;
+}
+
+static void
+set_dirty(struct client *c, bool dirty)
+{
+    if (dirty == c->is_dirty)
+        return;
+    c->is_dirty = dirty;
+    if (dirty)
+        DL_APPEND2(c->set->dirty, c, dirty_prev, dirty_next);
+    else
+        DL_DELETE2(c->set->dirty, c, dirty_prev, dirty_next);
+}
+
+void
+client_gone(struct client *c)
+{
+    assert(c->is_open && c->subs == NULL);
+    forget_front(c, c->queue_n);
+    set_dirty(c, false);
+    DL_DELETE2(c->set->slots[c->slot], c, slot_prev, slot_next);
+    heartbeat_leave(&c->set->wheel, c->slot);
+    free(c->rx);
+    c->rx = NULL;
+    c->is_open = false;
+    c->set->n--;
+}
+
+static void
+cut(struct client *c)
+{
+    forget_front(c, c->queue_n);
+    if (c->is_cut)
+        return;
+    c->is_cut = true;
+    c->set->io->cut(c);
+}
+
+static void
+push(struct client *c, struct frame *f)
+{
+    if (c->queue_n == c->queue_size) {
+        c->queue_size = (uint16_t)(c->queue_size == 0 ? QUEUE_FIRST : 2 * c->queue_size);
+        c->queue = xrealloc(c->queue, c->queue_size * sizeof(*c->queue));
+    }
+    c->queue[c->queue_n++] = frame_take(f);
+    c->queue_bytes += f->len;
+    set_dirty(c, true);
+}
+
+static bool
+is_full(const struct client *c, const struct frame *f)
+{
+    return c->queue_n > 0 &&
+           (c->queue_n >= CLIENT_FRAMES_MAX || c->queue_bytes + f->len > CLIENT_BYTES_MAX);
+}
+
+bool
+client_queue(struct client *c, struct frame *f)
+{
+    if (c->close_code != 0 || c->is_cut || c->is_behind)
+        return false;
+    if (is_full(c, f))
+        client_flush(c);
+    if (is_full(c, f)) {
+        forget_front(c, c->queue_n);
+        c->is_behind = true;
+        c->set->skips++;
+        return false;
+    }
+    push(c, f);
+    return true;
+}
+
+void
+client_answer(struct client *c, struct frame *f)
+{
+    if (c->close_code != 0 || c->is_cut || c->is_behind || is_full(c, f) ||
+        c->set->io->is_stuck(c))
+        return;
+    push(c, f);
+}
+
+void
+client_finish(struct client *c, struct frame *last, uint16_t code, const char *reason)
+{
+    if (c->close_code != 0 || c->is_cut)
+        return;
+    if (c->is_behind || (last != NULL && is_full(c, last)))
+        forget_front(c, c->queue_n);
+    if (last != NULL)
+        push(c, last);
+    c->close_code = code;
+    c->close_reason = reason;
+    c->heard_ms = clock_mono_ms();
+    set_dirty(c, true);
+}
+
+/* Write the first frames of the queue in one piece. */
+static bool
+write_front(struct client *c)
+{
+    struct buf *gather = &c->set->gather;
+    const struct frame *one = c->queue[0];
+    uint16_t n = 0;
+    bool ok;
+
+    if (c->queue_n == 1 || one->len + c->queue[1]->len > CLIENT_WRITE_MAX) {
+        ok = c->set->io->write(c, one->bytes, one->len);
+        forget_front(c, 1);
+        return ok;
+    }
+    buf_clear(gather);
+    while (n < c->queue_n && gather->len + c->queue[n]->len <= CLIENT_WRITE_MAX) {
+        buf_add(gather, c->queue[n]->bytes, c->queue[n]->len);
+        n++;
+    }
+    ok = c->set->io->write(c, gather->data, gather->len);
+    forget_front(c, n);
+    return ok;
+}
+
+void
+client_flush(struct client *c)
+{
+    const struct client_io *io = c->set->io;
+
+    while (c->queue_n > 0 && !c->is_cut && !io->is_stuck(c)) {
+        if (!write_front(c))
+            cut(c);
+    }
+    set_dirty(c, false);
+    if (!c->is_cut && (c->queue_n > 0 || c->is_behind || c->close_code != 0))
+        io->want_write(c);
+}
+
+void
+clients_flush(struct clients *set)
+{
+    while (set->dirty != NULL)
+        client_flush(set->dirty);
+}
+
+enum client_turn
+client_writable(struct client *c)
+{
+    if (c->is_cut)
+        return CLIENT_WAIT;
+    client_flush(c);
+    if (c->queue_n > 0 || c->set->io->is_stuck(c))
+        return CLIENT_WAIT;
+    if (c->close_code != 0)
+        return CLIENT_CLOSE;
+    if (!c->is_behind)
+        return CLIENT_WAIT;
+    c->is_behind = false;
+    return CLIENT_CATCH_UP;
+}
+
+static void
+beat(struct client *c, int64_t now_ms, int64_t timeout_ms)
+{
+    int64_t patience = c->close_code != 0 ? CLIENT_CLOSE_MS : timeout_ms;
+
+    if (now_ms - c->heard_ms >= patience)
+        cut(c);
+    else
+        client_answer(c, c->set->ping);
+}
+
+void
+clients_beat(struct clients *set, int64_t now_ms, int64_t timeout_ms)
+{
+    struct client *c;
+    int first;
+    int n = heartbeat_due(&set->wheel, now_ms, &first);
+
+    for (int i = 0; i < n; i++)
+        DL_FOREACH2(set->slots[(first + i) % set->wheel.slots], c, slot_next)
+    beat(c, now_ms, timeout_ms);
+}

@@ -1,0 +1,106 @@
+/*
+ * client.h - what one socket still has to be sent, and when it is pinged, dropped or closed.
+ *
+ * Messages are queued as shared frames (frame.h) and leave once per turn of the loop, many in
+ * one write. A client whose socket does not take them keeps a bounded queue; when that is full
+ * the client is *behind*: everything queued is given up, nothing more is queued, and when the
+ * socket takes bytes again the hub gives it the newest state. So a slow reader costs a bounded
+ * amount and the others nothing.
+ *
+ * Sockets are reached through struct client_io only, so that all of this runs in tests
+ * without one. A struct client is embedded in the memory of its socket, and idle ones are many:
+ * keep it small.
+ */
+#ifndef BROADCASTER_CLIENT_H
+#define BROADCASTER_CLIENT_H
+
+#include "common/buf.h"
+#include "heartbeat.h"
+#include "meter.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct frame;
+struct sub;
+struct client;
+
+/* Bounds of the queue: frames are shared, so this costs little beside what is in flight. */
+#define CLIENT_FRAMES_MAX 256
+#define CLIENT_BYTES_MAX (1024 * 1024)
+/* Most that one write gathers; what the socket does not take of it is copied for this client
+ * alone. A longer message goes alone. */
+#define CLIENT_WRITE_MAX (64 * 1024)
+/* A closing socket that does not take its last bytes is cut after this. */
+#define CLIENT_CLOSE_MS 5000
+
+struct client_io {
+    bool (*write)(struct client *c, const void *p, size_t len); /* false: the socket is gone */
+    bool (*is_stuck)(struct client *c);   /* bytes of an earlier write still wait */
+    void (*want_write)(struct client *c); /* call client_writable when nothing waits any more */
+    void (*cut)(struct client *c);        /* drop the socket, later; no Close frame */
+};
+
+struct clients {
+    const struct client_io *io;
+    struct client *dirty; /* have something queued */
+    struct heartbeat wheel;
+    struct client *slots[HEARTBEAT_SLOTS_MAX];
+    struct frame *ping;
+    struct buf gather;
+    int n;
+    int64_t skips; /* how often a client fell behind */
+};
+
+struct client {
+    void *socket; /* struct lws, NULL in tests */
+    struct clients *set;
+    struct sub *subs; /* what it watches (hub.h) */
+    struct client *dirty_prev, *dirty_next;
+    struct client *slot_prev, *slot_next;
+    struct frame **queue; /* owned, NULL while empty */
+    char *rx;             /* first parts of a message in several frames; owned */
+    int64_t heard_ms;     /* when it last said anything; once closing: when that began */
+    const char *close_reason;
+    uint32_t queue_bytes, rx_len;
+    struct meter messages, faults;
+    uint16_t queue_n, queue_size;
+    uint16_t close_code; /* 0: not closing */
+    int16_t slot;
+    bool is_open, is_dirty, is_behind, is_cut, rx_over;
+};
+
+void clients_init(struct clients *set, const struct client_io *io, int64_t heartbeat_ms,
+                  int64_t now_ms);
+/* All clients are gone before. */
+void clients_fini(struct clients *set);
+
+/* A zeroed client joins; c->socket is set. */
+void client_open(struct client *c, struct clients *set, int64_t now_ms);
+/* The socket is gone: give up everything. The hub has let go of it before (hub_leave). */
+void client_gone(struct client *c);
+
+/*
+ * Queue a message about a state. False when the client is behind (or has just become so):
+ * it will be given the newest state by itself.
+ */
+bool client_queue(struct client *c, struct frame *f);
+/* Queue an answer; dropped when the client does not take what it was sent before. */
+void client_answer(struct client *c, struct frame *f);
+/* Queue `last` (may be NULL), then close with `code`. Nothing is queued any more. */
+void client_finish(struct client *c, struct frame *last, uint16_t code, const char *reason);
+
+void client_flush(struct client *c);
+void clients_flush(struct clients *set);
+
+enum client_turn {
+    CLIENT_WAIT,     /* nothing to do, or still stuck */
+    CLIENT_CATCH_UP, /* drained, and it was behind: hub_catch_up is due */
+    CLIENT_CLOSE,    /* drained: send the Close frame now */
+};
+/* The socket takes bytes again. */
+enum client_turn client_writable(struct client *c);
+
+/* Serve the slots of the wheel that came up: ping, drop the silent and the stuck. */
+void clients_beat(struct clients *set, int64_t now_ms, int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,51 @@
+#include "frame.h"
+
+#include "common/arena.h"
+
+#include <assert.h>
+
+size_t
+frame_head(unsigned char out[FRAME_HEAD_MAX], enum frame_opcode op, size_t len)
+{
+    size_t extra = len < 126 ? 0 : len <= 0xffff ? 2 : 8;
+
+    out[0] = (unsigned char)(0x80 | op);
+    out[1] = (unsigned char)(extra == 0 ? len : extra == 2 ? 126 : 127);
+    for (size_t i = 0; i < extra; i++)
+        out[2 + i] = (unsigned char)(len >> (8 * (extra - 1 - i)));
+    return 2 + extra;
+}
+
+struct frame *
+frame_new(enum frame_opcode op, const void *payload, size_t len)
+{
+    unsigned char head[FRAME_HEAD_MAX];
+    size_t n = frame_head(head, op, len);
+    struct frame *f = xalloc(sizeof(*f) + n + len);
+
+    assert(n + len <= UINT32_MAX);
+    f->refs = 1;
+    f->len = (uint32_t)(n + len);
+    memcpy(f->bytes, head, n);
+    if (len > 0)
+        memcpy(f->bytes + n, payload, len);
+    return f;
+}
+
+struct frame *
+frame_take(struct frame *f)
+{
+    assert(f->refs > 0);
+    f->refs++;
+    return f;
+}
+
+void
+frame_drop(struct frame *f)
+{
+    if (f == NULL)
+        return;
+    assert(f->refs > 0);
+    if (--f->refs == 0)
+        free(f);
+}

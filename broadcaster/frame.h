@@ -1,0 +1,32 @@
+/*
+ * frame.h - one WebSocket message (RFC 6455), framed once and shared by all who get it.
+ *
+ * A frame is immutable and counted: whoever queues it takes it, whoever has sent or given it up
+ * drops it. Server frames are never masked, never fragmented, never compressed.
+ */
+#ifndef BROADCASTER_FRAME_H
+#define BROADCASTER_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_HEAD_MAX 10
+
+enum frame_opcode { FRAME_TEXT = 0x1, FRAME_PING = 0x9 };
+
+struct frame {
+    uint32_t refs;
+    uint32_t len; /* of bytes, head included */
+    unsigned char bytes[];
+};
+
+/* The head of a final frame of `len` bytes; returns its length, 2, 4 or 10. */
+size_t frame_head(unsigned char out[FRAME_HEAD_MAX], enum frame_opcode op, size_t len);
+
+/* A new frame with one reference, the caller's. */
+struct frame *frame_new(enum frame_opcode op, const void *payload, size_t len);
+struct frame *frame_take(struct frame *f);
+/* NULL is a no-op. */
+void frame_drop(struct frame *f);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * hub.h - session -> watch -> clients: who is told what, and in which order.
+ *
+ * The hub keeps the state of every session that somebody here watches, fed by the deltas of
+ * its channel, and turns each version into one frame for all of its clients. The channel is
+ * subscribed before the state is read, so nothing falls between; consecutive versions are
+ * applied, older ones ignored, and any gap, new epoch or lost link means reading again. For one
+ * client versions only grow. Whoever asks (a new client, RECONNECT) is answered from a load
+ * that was sent after the question; questions that come together share it.
+ *
+ * No I/O: the subscriber and the loader are reached through struct hub_calls.
+ */
+#ifndef BROADCASTER_HUB_H
+#define BROADCASTER_HUB_H
+
+#include "common/rc.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct hub; /* opaque */
+struct message;
+struct session;
+struct watch;
+
+#define HUB_LOAD_MAX 32
+
+struct hub_calls {
+    void (*subscribe)(void *ctx, const char *id);
+    void (*unsubscribe)(void *ctx, const char *id);
+    /* Read these (n <= HUB_LOAD_MAX), each answered by hub_loaded. False: not now, the hub
+     * offers them again. */
+    bool (*load)(void *ctx, struct watch **ws, size_t n);
+    int64_t (*now_ms)(void *ctx); /* server clock */
+    void *ctx;
+};
+
+struct hub *hub_new(const struct hub_calls *calls, int64_t watches_max);
+/* All clients have left. Loads under way must have been answered. */
+void hub_free(struct hub *h);
+
+/* Whether one more session can be watched (or this one is). */
+bool hub_has_room(struct hub *h, const char *id);
+
+/* `c` watches the session; CONNECTED has been queued. Its state follows. */
+void hub_join(struct hub *h, struct client *c, const char *id);
+/* The socket is gone. */
+void hub_leave(struct hub *h, struct client *c);
+/* RECONNECT. False: c does not watch that session. */
+bool hub_reconnect(struct hub *h, struct client *c, const struct message *m);
+/* `c` was behind and takes bytes again. */
+void hub_catch_up(struct hub *h, struct client *c);
+
+/* --- from the subscriber --- */
+void hub_event(struct hub *h, const char *id, const char *payload, size_t len);
+void hub_subscribed(struct hub *h, const char *id);
+void hub_unsubscribed(struct hub *h, const char *id);
+/* The link is there: everything is subscribed again. / It is gone: nothing known is sure. */
+void hub_link_up(struct hub *h);
+void hub_link_lost(struct hub *h);
+
+/* --- from the loader: `s` was read at server time at_ms (rc RC_OK), is taken and left empty
+ * --- */
+void hub_loaded(struct hub *h, struct watch *w, enum rc rc, struct session *s, int64_t at_ms);
+const char *hub_watch_id(const struct watch *w);
+
+/* Send what is ready to be read; at the end of each turn. */
+void hub_pump(struct hub *h);
+/* Ten times a second: retries, and channels that nobody watches any more. */
+void hub_tick(struct hub *h);
+
+struct hub_stats {
+    int64_t watches, loads, events, gaps, resyncs;
+};
+struct hub_stats hub_stats(const struct hub *h);
+
+#endif

@@ -1,0 +1,320 @@
+#include "loop.h"
+
+#include "app.h"
+#include "common/arena.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/status.h"
+#include "database.h"
+#include "drain.h"
+#include "hub.h"
+#include "listener.h"
+#include "reader.h"
+#include "server.h"
+#include "subscriber.h"
+#include "timekeeper.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define HUB_TICK_MS 100
+#define STATUS_MS 2000
+#define SIGNALS 2
+
+/* The loop's own handles beside those of the parts. */
+struct handles {
+    struct app app;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t hub_tick, beat, status;
+    uv_signal_t signals[SIGNALS];
+};
+
+/* --- the parts call each other --- */
+
+static void
+call_subscribe(void *ctx, const char *id)
+{
+    struct app *app = ctx;
+
+    subscriber_subscribe(app->subscriber, id);
+}
+
+static void
+call_unsubscribe(void *ctx, const char *id)
+{
+    struct app *app = ctx;
+
+    subscriber_unsubscribe(app->subscriber, id);
+}
+
+static bool
+call_load(void *ctx, struct watch **ws, size_t n)
+{
+    struct app *app = ctx;
+
+    return reader_load(app->reader, app->hub, ws, n);
+}
+
+static int64_t
+call_now_ms(void *ctx)
+{
+    struct app *app = ctx;
+
+    return talk_now_ms(&app->talk);
+}
+
+static void
+on_link_up(void *ctx)
+{
+    struct app *app = ctx;
+
+    hub_link_up(app->hub);
+}
+
+static void
+on_link_lost(void *ctx)
+{
+    struct app *app = ctx;
+
+    hub_link_lost(app->hub);
+}
+
+static void
+on_event(void *ctx, const char *id, const char *payload, size_t len)
+{
+    struct app *app = ctx;
+
+    hub_event(app->hub, id, payload, len);
+}
+
+static void
+on_subscribed(void *ctx, const char *id)
+{
+    struct app *app = ctx;
+
+    hub_subscribed(app->hub, id);
+}
+
+static void
+on_unsubscribed(void *ctx, const char *id)
+{
+    struct app *app = ctx;
+
+    hub_unsubscribed(app->hub, id);
+}
+
+static void
+on_wake(void *ctx, int partition)
+{
+    struct app *app = ctx;
+
+    timekeeper_wake(app->timekeeper, partition);
+}
+
+static void
+on_socket(void *ctx, int fd)
+{
+    struct app *app = ctx;
+
+    server_adopt(app->server, fd);
+}
+
+/* --- the turn --- */
+
+/* What this turn has brought goes out: questions to Redis, frames to clients. */
+static void
+end_turn(struct app *app)
+{
+    hub_pump(app->hub);
+    subscriber_pump(app->subscriber);
+    clients_flush(&app->clients);
+}
+
+static void
+on_prepare(uv_prepare_t *handle)
+{
+    end_turn(handle->data);
+}
+
+static void
+on_check(uv_check_t *handle)
+{
+    end_turn(handle->data);
+}
+
+static void
+on_hub_tick(uv_timer_t *timer)
+{
+    struct app *app = timer->data;
+
+    hub_tick(app->hub);
+}
+
+static void
+on_beat(uv_timer_t *timer)
+{
+    struct app *app = timer->data;
+
+    clients_beat(&app->clients, clock_mono_ms(), app->conf->ws_connection_timeout_ms);
+}
+
+static void
+on_status(uv_timer_t *timer)
+{
+    struct app *app = timer->data;
+
+    status_beat(app->status, clock_wall_ms());
+}
+
+static void
+on_drained(struct app *app)
+{
+    app->done = true;
+    uv_stop(&app->uv);
+}
+
+static void
+on_signal(uv_signal_t *handle, int number)
+{
+    struct app *app = handle->data;
+
+    if (app->draining)
+        _exit(0);
+    log_info("stopping", LOG_INT("signal", number));
+    listener_close(app->listener);
+    app->listener = NULL;
+    app->drain = drain_begin(app, on_drained);
+}
+
+/* --- up and down --- */
+
+static void
+raise_files_limit(int64_t want)
+{
+    struct rlimit limit;
+
+    if (want == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = (rlim_t)want;
+    if (limit.rlim_max < limit.rlim_cur)
+        limit.rlim_max = limit.rlim_cur;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("MAX_OPEN_FILES not granted", LOG_INT("wanted", want));
+}
+
+static void
+start_handles(struct handles *h)
+{
+    static const int numbers[SIGNALS] = { SIGTERM, SIGINT };
+    uv_loop_t *uv = &h->app.uv;
+    int64_t beat_ms = heartbeat_tick_ms(&h->app.clients.wheel);
+
+    uv_prepare_init(uv, &h->prepare);
+    uv_check_init(uv, &h->check);
+    uv_timer_init(uv, &h->hub_tick);
+    uv_timer_init(uv, &h->beat);
+    uv_timer_init(uv, &h->status);
+    h->prepare.data = h->check.data = h->hub_tick.data = h->beat.data = h->status.data =
+        &h->app;
+    uv_prepare_start(&h->prepare, on_prepare);
+    uv_check_start(&h->check, on_check);
+    uv_timer_start(&h->hub_tick, on_hub_tick, HUB_TICK_MS, HUB_TICK_MS);
+    uv_timer_start(&h->beat, on_beat, (uint64_t)beat_ms, (uint64_t)beat_ms);
+    uv_timer_start(&h->status, on_status, 0, STATUS_MS);
+    for (int i = 0; i < SIGNALS; i++) {
+        uv_signal_init(uv, &h->signals[i]);
+        h->signals[i].data = &h->app;
+        uv_signal_start(&h->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static void
+stop_handles(struct handles *h)
+{
+    uv_close((uv_handle_t *)&h->prepare, NULL);
+    uv_close((uv_handle_t *)&h->check, NULL);
+    uv_close((uv_handle_t *)&h->hub_tick, NULL);
+    uv_close((uv_handle_t *)&h->beat, NULL);
+    uv_close((uv_handle_t *)&h->status, NULL);
+    for (int i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&h->signals[i], NULL);
+}
+
+static void
+start_parts(struct app *app)
+{
+    const struct conf *conf = app->conf;
+    const struct hub_calls hub_calls = { .subscribe = call_subscribe,
+                                         .unsubscribe = call_unsubscribe,
+                                         .load = call_load,
+                                         .now_ms = call_now_ms,
+                                         .ctx = app };
+    const struct subscriber_calls subscriber_calls = { .up = on_link_up,
+                                                       .lost = on_link_lost,
+                                                       .event = on_event,
+                                                       .subscribed = on_subscribed,
+                                                       .unsubscribed = on_unsubscribed,
+                                                       .wake = on_wake,
+                                                       .ctx = app };
+    struct fail f = { 0 };
+
+    if (status_open(conf->status_file, &app->status, &f) != RC_OK)
+        log_warn("status file", LOG_STR("error", f.log));
+    server_clock_init(&app->clock);
+    clients_init(&app->clients, &server_io, conf->ws_heartbeat_ms, clock_mono_ms());
+    app->hub = hub_new(&hub_calls, conf->max_sessions);
+    talk_init(&app->talk, app->hub, &app->clock, conf->rate_limit_enabled);
+    app->server = server_new(app);
+    app->timekeeper = timekeeper_start(conf);
+    app->subscriber = subscriber_new(&app->uv, conf, &subscriber_calls);
+    app->reader = reader_new(&app->uv, conf, &app->clock);
+    app->database = database_watch(&app->uv, conf, app->status);
+    app->listener = listener_new(&app->uv, conf, on_socket, app);
+}
+
+static void
+stop_parts(struct app *app)
+{
+    timekeeper_stop(app->timekeeper);
+    listener_close(app->listener);
+    drain_close(app->drain);
+    subscriber_close(app->subscriber);
+    reader_close(app->reader);
+    database_close(app->database);
+    server_destroy_begin(app->server);
+}
+
+int
+loop_run(const struct conf *conf)
+{
+    struct handles *h = xalloc(sizeof(*h));
+    struct app *app = &h->app;
+
+    signal(SIGPIPE, SIG_IGN);
+    raise_files_limit(conf->max_open_files);
+    app->conf = conf;
+    if (uv_loop_init(&app->uv) != 0)
+        fatal(71, "no event loop");
+    start_parts(app);
+    start_handles(h);
+    log_info("listening", LOG_STR("host", conf->ws_host), LOG_INT("port", conf->ws_port));
+    while (!app->done)
+        uv_run(&app->uv, UV_RUN_DEFAULT);
+    stop_parts(app);
+    stop_handles(h);
+    uv_run(&app->uv, UV_RUN_DEFAULT);
+    server_destroy_end(app->server);
+    uv_run(&app->uv, UV_RUN_DEFAULT);
+    if (uv_loop_close(&app->uv) != 0)
+        log_warn("handles left open", LOG_END);
+    hub_free(app->hub);
+    talk_fini(&app->talk);
+    clients_fini(&app->clients);
+    status_close(app->status);
+    free(h);
+    log_info("stopped", LOG_END);
+    return 0;
+}

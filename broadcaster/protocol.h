@@ -1,0 +1,72 @@
+/*
+ * protocol.h - what is said on /ws (spec sync, section 7): JSON text to structs and back. No
+ * I/O.
+ *
+ * Envelope in camelCase, state in snake_case, as SyncKairos 2.0 has it. What a client may say
+ * is a table in protocol.c; unknown keys are ignored, a known key of the wrong kind is a fault.
+ */
+#ifndef BROADCASTER_PROTOCOL_H
+#define BROADCASTER_PROTOCOL_H
+
+#include "common/id.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct event;
+struct session;
+
+enum message_type { MESSAGE_NONE, MESSAGE_PING, MESSAGE_RECONNECT, MESSAGE__MAX };
+
+/* Why an ERROR is sent; wire code and sentence are in one table. */
+enum fault {
+    FAULT_NONE,
+    FAULT_INVALID_MESSAGE,
+    FAULT_UNKNOWN_TYPE,
+    FAULT_NOT_SUBSCRIBED,
+    FAULT_STATE_UNREADABLE,
+    FAULT__MAX
+};
+
+#define MESSAGE_NUMBER_MAX 32
+
+struct message {
+    enum message_type type;
+    char timestamp[MESSAGE_NUMBER_MAX]; /* the number of a PING as it was sent; "" none */
+    char session_id[ID_LEN + 1];        /* "" none */
+    int64_t last_known_version;         /* -1 none */
+    char epoch[EPOCH_MAX];              /* "" none */
+};
+
+/* Parse one message of a client. FAULT_NONE, or what is wrong with it. */
+enum fault protocol_parse(const char *s, size_t len, struct message *out);
+
+/* --- messages of the server, appended to `out`; times are epoch ms of the server clock --- */
+
+/* `id` NULL: opened without a session. */
+void protocol_connected(struct buf *out, const char *id, int64_t at_ms);
+
+enum state_kind { STATE_SYNC, STATE_UPDATE };
+/* The whole state, remaining times as of at_ms. */
+void protocol_state(struct buf *out, enum state_kind kind, const struct session *s,
+                    int64_t at_ms);
+/* STATE_SYNC for a client that has this epoch and version already. */
+void protocol_unchanged(struct buf *out, const struct session *s, int64_t at_ms);
+/* TIME_EXPIRED of the change `ev`; `id` in the spelling that clients know. */
+void protocol_time_expired(struct buf *out, const char *id, const struct event *ev);
+/* `epoch` NULL: nobody said which change it was (the session is simply gone). */
+void protocol_deleted(struct buf *out, const char *id, const char *epoch, int64_t version,
+                      int64_t at_ms);
+
+struct pong {
+    const char *client_timestamp; /* JSON number, "" none */
+    int64_t receive_us, transmit_us;
+};
+void protocol_pong(struct buf *out, const struct pong *p);
+
+void protocol_error(struct buf *out, enum fault fault, const char *id, int64_t at_ms);
+void protocol_not_found(struct buf *out, const char *id, int64_t at_ms);
+void protocol_draining(struct buf *out, int64_t reconnect_in_ms, int64_t at_ms);
+
+#endif

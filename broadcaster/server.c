@@ -1,0 +1,384 @@
+#include "server.h"
+
+#include "admission.h"
+#include "app.h"
+#include "common/arena.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/id.h"
+#include "common/log.h"
+#include "health.h"
+#include "hub.h"
+
+#include <assert.h>
+#include <libwebsockets.h>
+#include <unistd.h>
+
+/* Request head: a token in the query needs room. Every such buffer lives as long as its head.
+ */
+#define HEAD_MAX 8192
+#define HEADS_MAX 256
+#define HEAD_TIMEOUT_S 10
+/* Health checks and requests under way, beside the clients. */
+#define EXTRA_CONNECTIONS 256
+/* A piece of a client's message; usual ones fit. Costs this much per socket. */
+#define PIECE_MAX 256
+
+struct server {
+    struct app *app;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    int connections;
+};
+
+static struct server *
+server_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/* --- how clients reach their sockets --- */
+
+static bool
+io_write(struct client *c, const void *p, size_t len)
+{
+    /* the library takes a pointer to what it may write to, but does not in a raw write */
+    return lws_write(c->socket, (unsigned char *)(uintptr_t)p, len, LWS_WRITE_RAW) >= 0;
+}
+
+static bool
+io_is_stuck(struct client *c)
+{
+    return lws_partial_buffered(c->socket) != 0;
+}
+
+static void
+io_want_write(struct client *c)
+{
+    lws_callback_on_writable(c->socket);
+}
+
+static void
+io_cut(struct client *c)
+{
+    lws_set_timeout(c->socket, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+const struct client_io server_io = {
+    .write = io_write, .is_stuck = io_is_stuck, .want_write = io_want_write, .cut = io_cut
+};
+
+/* --- plain HTTP answers --- */
+
+struct answer {
+    unsigned status;
+    const char *header; /* "Name: value", NULL none */
+    const char *body;   /* JSON */
+};
+
+static int
+send_answer(struct lws *wsi, const struct answer *a)
+{
+    unsigned char head[LWS_PRE + 512], *p = head + LWS_PRE, *end = head + sizeof(head) - 1;
+    unsigned char *start = p;
+    char body[LWS_PRE + 512];
+    size_t len = strlen(a->body);
+    const char *colon = a->header != NULL ? strchr(a->header, ':') : NULL;
+    char name[48];
+
+    assert(len < sizeof(body) - LWS_PRE);
+    memcpy(body + LWS_PRE, a->body, len);
+    if (lws_add_http_common_headers(wsi, a->status, "application/json; charset=utf-8", len, &p,
+                                    end) != 0)
+        return -1;
+    if (colon != NULL) {
+        snprintf(name, sizeof(name), "%.*s", (int)(colon + 1 - a->header), a->header);
+        if (lws_add_http_header_by_name(wsi, (const unsigned char *)name,
+                                        (const unsigned char *)colon + 2,
+                                        (int)strlen(colon + 2), &p, end) != 0)
+            return -1;
+    }
+    if (lws_finalize_write_http_header(wsi, start, &p, end) != 0)
+        return -1;
+    return lws_write(wsi, (unsigned char *)body + LWS_PRE, len, LWS_WRITE_HTTP_FINAL) < 0 ? -1
+                                                                                          : 0;
+}
+
+static int
+on_http(struct server *s, struct lws *wsi, const char *path)
+{
+    char body[512];
+    struct answer a = { .body = body };
+
+    a.status = health_answer(s->app, path, body, sizeof(body));
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0 &&
+        lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0) {
+        a.status = 405;
+        a.header = "Allow: GET";
+        a.body = "{\"error\":{\"code\":\"METHOD_NOT_ALLOWED\",\"message\":\"Only GET\"}}";
+    }
+    if (send_answer(wsi, &a) != 0)
+        return -1;
+    return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+/* --- before and after the upgrade --- */
+
+struct head {
+    char path[64];
+    char session_id[64];
+    char origin[256], host[256], subprotocol[HEAD_MAX];
+    bool has_origin, has_host, has_subprotocol, has_token;
+};
+
+static bool
+copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (lws_hdr_total_length(wsi, token) <= 0)
+        return false;
+    /* too long for us: present, and equal to nothing that we know */
+    if (lws_hdr_copy(wsi, out, (int)size, token) <= 0)
+        snprintf(out, size, "?");
+    return true;
+}
+
+/* The query is kept by the library as fragments "name=value", percent-decoded. */
+static void
+read_query(struct lws *wsi, struct head *head)
+{
+    static const char session[] = "sessionId=", token[] = "token=";
+    char arg[HEAD_MAX];
+
+    for (int i = 0;
+         lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0; i++) {
+        if (strncmp(arg, session, sizeof(session) - 1) == 0 && head->session_id[0] == '\0')
+            snprintf(head->session_id, sizeof(head->session_id), "%.63s",
+                     arg + sizeof(session) - 1);
+        else if (strncmp(arg, token, sizeof(token) - 1) == 0)
+            head->has_token = arg[sizeof(token) - 1] != '\0';
+    }
+}
+
+static enum verdict
+judge(struct server *s, struct lws *wsi, struct head *head)
+{
+    const struct app *app = s->app;
+    struct admission a = { .path = head->path, .session_id = head->session_id };
+
+    memset(head, 0, sizeof(*head));
+    copy_header(wsi, WSI_TOKEN_GET_URI, head->path, sizeof(head->path));
+    read_query(wsi, head);
+    if (copy_header(wsi, WSI_TOKEN_ORIGIN, head->origin, sizeof(head->origin)))
+        a.origin = head->origin;
+    if (copy_header(wsi, WSI_TOKEN_HOST, head->host, sizeof(head->host)))
+        a.host = head->host;
+    if (copy_header(wsi, WSI_TOKEN_PROTOCOL, head->subprotocol, sizeof(head->subprotocol)))
+        a.subprotocol = head->subprotocol;
+    a.has_token =
+        head->has_token || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0;
+    a.draining = app->draining;
+    a.full = app->clients.n >= app->conf->ws_max_clients ||
+             (strlen(head->session_id) == ID_LEN && !hub_has_room(app->hub, head->session_id));
+    return admission_judge(&a, app->conf->allowed_origins, app->conf->auth_required);
+}
+
+/* 0: go on with the upgrade; 1: refused, and answered. */
+static int
+on_upgrade(struct server *s, struct lws *wsi)
+{
+    struct head head;
+    const struct verdict_row *row = &verdict_rows[judge(s, wsi, &head)];
+    char body[256];
+    const struct answer a = { .status = row->status, .header = row->header, .body = body };
+
+    if (row->status == 101)
+        return 0;
+    snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", row->code,
+             row->message);
+    return send_answer(wsi, &a) != 0 ? -1 : 1;
+}
+
+static int
+on_open(struct server *s, struct lws *wsi, struct client *c)
+{
+    struct head head;
+    enum verdict verdict = judge(s, wsi, &head);
+    const struct verdict_row *row = &verdict_rows[verdict];
+
+    c->socket = wsi;
+    client_open(c, &s->app->clients, clock_mono_ms());
+    if (row->status != 101)
+        client_finish(c, NULL, 1013, "Try again later"); /* full since the upgrade */
+    else if (row->close != 0)
+        client_finish(c, NULL, row->close, row->reason);
+    else
+        talk_hello(&s->app->talk, c, verdict == ADMIT ? head.session_id : NULL);
+    return 0;
+}
+
+static int
+on_close(struct server *s, struct client *c)
+{
+    if (!c->is_open)
+        return 0;
+    hub_leave(s->app->hub, c);
+    client_gone(c);
+    return 0;
+}
+
+static int
+on_receive(struct server *s, struct lws *wsi, struct client *c, const void *in, size_t len)
+{
+    const struct piece piece = {
+        .data = in,
+        .len = len,
+        .first = lws_is_first_fragment(wsi) != 0,
+        .last = lws_is_final_fragment(wsi) != 0 && lws_remaining_packet_payload(wsi) == 0,
+        .binary = lws_frame_is_binary(wsi) != 0,
+    };
+
+    talk_piece(&s->app->talk, c, &piece);
+    return 0;
+}
+
+static int
+on_writable(struct server *s, struct lws *wsi, struct client *c)
+{
+    /* the library lives by a buffer that it may change */
+    unsigned char reason[128];
+    size_t len;
+
+    if (!c->is_open)
+        return 0;
+    switch (client_writable(c)) {
+    case CLIENT_WAIT:
+        return 0;
+    case CLIENT_CATCH_UP:
+        hub_catch_up(s->app->hub, c);
+        return 0;
+    case CLIENT_CLOSE:
+        break;
+    }
+    len = c->close_reason != NULL ? strlen(c->close_reason) : 0;
+    assert(len < sizeof(reason));
+    memcpy(reason, c->close_reason, len);
+    lws_close_reason(wsi, (enum lws_close_status)c->close_code, reason, len);
+    return -1;
+}
+
+static int
+callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len)
+{
+    struct client *c = user;
+
+    switch (why) {
+    case LWS_CALLBACK_HTTP:
+        return on_http(server_of(wsi), wsi, in);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        /* h2c and the like: nothing but WebSocket */
+        return strcmp(in, "websocket") == 0 ? on_upgrade(server_of(wsi), wsi) : -1;
+    case LWS_CALLBACK_ESTABLISHED:
+        return on_open(server_of(wsi), wsi, c);
+    case LWS_CALLBACK_RECEIVE:
+        return on_receive(server_of(wsi), wsi, c, in, len);
+    case LWS_CALLBACK_RECEIVE_PONG:
+        if (c->close_code == 0)
+            c->heard_ms = clock_mono_ms();
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return on_writable(server_of(wsi), wsi, c);
+    case LWS_CALLBACK_CLOSED:
+        return on_close(server_of(wsi), c);
+    case LWS_CALLBACK_WSI_DESTROY:
+        server_of(wsi)->connections--;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* --- the library --- */
+
+static const struct lws_protocols protocols[] = {
+    { .name = SUBPROTOCOL,
+      .callback = callback,
+      .per_session_data_size = sizeof(struct client),
+      .rx_buffer_size = PIECE_MAX,
+      .tx_packet_size = 16 * 1024 * 1024 }, /* a write is never cut into copies */
+    { .name = NULL },
+};
+
+/* The library's own pings and deadlines are off: ours are spread (heartbeat.h). */
+static const lws_retry_bo_t no_policy = { .retry_ms_table = NULL };
+
+static void
+on_log(int level, const char *line)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
+    if (level == LLL_ERR)
+        log_warn("libwebsockets", LOG_STR("text", text));
+    else
+        log_debug("libwebsockets", LOG_STR("text", text));
+}
+
+struct server *
+server_new(struct app *app)
+{
+    struct server *s = xalloc(sizeof(*s));
+    void *loops[] = { &app->uv };
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_VALIDATE_UTF8,
+        .foreign_loops = loops,
+        .user = s,
+        .max_http_header_data = HEAD_MAX,
+        .max_http_header_pool = HEADS_MAX,
+        .timeout_secs = HEAD_TIMEOUT_S,
+        .keepalive_timeout = 30,
+        .retry_and_idle_policy = &no_policy,
+        .vhost_name = "synckairos",
+        .gid = (gid_t)-1,
+        .uid = (uid_t)-1,
+    };
+
+    s->app = app;
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+    s->context = lws_create_context(&info);
+    if (s->context == NULL)
+        fatal(70, "libwebsockets did not start (is libwebsockets-evlib-uv installed?)");
+    s->vhost = lws_create_vhost(s->context, &info);
+    if (s->vhost == NULL)
+        fatal(70, "libwebsockets gave no vhost");
+    return s;
+}
+
+void
+server_adopt(struct server *s, int fd)
+{
+    if (s->connections >= s->app->conf->ws_max_clients + EXTRA_CONNECTIONS) {
+        close(fd);
+        return;
+    }
+    /* counted before: a failed one is counted down as it is destroyed */
+    s->connections++;
+    if (lws_adopt_socket_vhost(s->vhost, fd) == NULL)
+        log_warn("socket not adopted", LOG_INT("connections", s->connections));
+}
+
+void
+server_destroy_begin(struct server *s)
+{
+    lws_context_destroy(s->context);
+}
+
+void
+server_destroy_end(struct server *s)
+{
+    lws_context_destroy(s->context);
+    free(s);
+}

@@ -1,0 +1,28 @@
+/*
+ * server.h - HTTP and WebSocket by libwebsockets, on sockets that listener.h accepted.
+ *
+ * Messages go out as complete frames of ours in raw writes, many at once (LWS_WRITE_RAW on a
+ * WebSocket skips the library's own framing, which is not documented: tests guard it).
+ * permessage-deflate is not offered, it could not work with that.
+ */
+#ifndef BROADCASTER_SERVER_H
+#define BROADCASTER_SERVER_H
+
+#include "client.h"
+#include <stdbool.h>
+
+struct app;
+struct server; /* opaque */
+
+/* How clients reach their sockets. */
+extern const struct client_io server_io;
+
+/* Ends the process when libwebsockets cannot start. */
+struct server *server_new(struct app *app);
+/* Take over an accepted socket; it is closed when that fails or there are too many. */
+void server_adopt(struct server *s, int fd);
+/* Cut what is left, and free what the library holds: call, run the loop, call again. */
+void server_destroy_begin(struct server *s);
+void server_destroy_end(struct server *s);
+
+#endif

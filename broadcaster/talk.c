@@ -1,0 +1,147 @@
+#include "talk.h"
+
+#include "client.h"
+#include "common/arena.h"
+#include "common/clock.h"
+#include "frame.h"
+#include "hub.h"
+#include "protocol.h"
+#include "server_clock.h"
+
+#define MINUTE_MS 60000
+
+void
+talk_init(struct talk *t, struct hub *hub, const struct server_clock *clock,
+          bool limit_messages)
+{
+    *t = (struct talk){ .hub = hub, .clock = clock, .limit_messages = limit_messages };
+    buf_init(&t->text, 4096);
+}
+
+void
+talk_fini(struct talk *t)
+{
+    buf_fini(&t->text);
+}
+
+int64_t
+talk_now_ms(const struct talk *t)
+{
+    return server_clock_at(t->clock, clock_mono_us()) / 1000;
+}
+
+static void
+send_text(struct talk *t, struct client *c)
+{
+    struct frame *f = frame_new(FRAME_TEXT, t->text.data, t->text.len);
+
+    client_answer(c, f);
+    frame_drop(f);
+}
+
+void
+talk_hello(struct talk *t, struct client *c, const char *id)
+{
+    buf_clear(&t->text);
+    protocol_connected(&t->text, id, talk_now_ms(t));
+    send_text(t, c);
+    if (id != NULL)
+        hub_join(t->hub, c, id);
+}
+
+static void
+pong(struct talk *t, struct client *c, const struct message *m, int64_t received_us)
+{
+    struct pong p = { .client_timestamp = m->timestamp };
+
+    /* what waits goes first, so that nothing delays the answer after it is stamped */
+    client_flush(c);
+    p.receive_us = server_clock_at(t->clock, received_us);
+    p.transmit_us = server_clock_at(t->clock, clock_mono_us());
+    buf_clear(&t->text);
+    protocol_pong(&t->text, &p);
+    send_text(t, c);
+    client_flush(c);
+}
+
+static enum fault
+on_message(struct talk *t, struct client *c, const struct message *m, int64_t received_us)
+{
+    switch (m->type) {
+    case MESSAGE_PING:
+        pong(t, c, m, received_us);
+        return FAULT_NONE;
+    case MESSAGE_RECONNECT:
+        return hub_reconnect(t->hub, c, m) ? FAULT_NONE : FAULT_NOT_SUBSCRIBED;
+    case MESSAGE_NONE:
+    case MESSAGE__MAX:
+        break;
+    }
+    return FAULT_INVALID_MESSAGE;
+}
+
+static void
+complain(struct talk *t, struct client *c, enum fault fault, int64_t now_ms)
+{
+    if (!meter_hit(&c->faults, now_ms, MINUTE_MS, TALK_FAULTS_PER_MINUTE)) {
+        client_finish(c, NULL, 1008, "Too many invalid messages");
+        return;
+    }
+    buf_clear(&t->text);
+    protocol_error(&t->text, fault, NULL, talk_now_ms(t));
+    send_text(t, c);
+}
+
+static void
+on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary)
+{
+    int64_t received_us = clock_mono_us();
+    int64_t now_ms = received_us / 1000;
+    struct message m;
+    enum fault fault = FAULT_INVALID_MESSAGE;
+
+    if (t->limit_messages &&
+        !meter_hit(&c->messages, now_ms, MINUTE_MS, TALK_MESSAGES_PER_MINUTE)) {
+        client_finish(c, NULL, 1008, "Message rate limit exceeded");
+        return;
+    }
+    if (!binary)
+        fault = protocol_parse(s, len, &m);
+    if (fault == FAULT_NONE)
+        fault = on_message(t, c, &m, received_us);
+    if (fault != FAULT_NONE)
+        complain(t, c, fault, now_ms);
+}
+
+static void
+keep(struct client *c, const struct piece *p)
+{
+    if (p->len == 0)
+        return;
+    c->rx = xrealloc(c->rx, c->rx_len + p->len);
+    memcpy(c->rx + c->rx_len, p->data, p->len);
+    c->rx_len += (uint32_t)p->len;
+}
+
+void
+talk_piece(struct talk *t, struct client *c, const struct piece *p)
+{
+    c->heard_ms = c->close_code == 0 ? clock_mono_ms() : c->heard_ms;
+    if (c->close_code != 0 || c->is_cut)
+        return;
+    if (c->rx_len + p->len > TALK_MESSAGE_MAX) {
+        client_finish(c, NULL, 1009, "Message too big");
+        return;
+    }
+    if (p->last && c->rx_len == 0) {
+        on_text(t, c, p->data, p->len, p->binary);
+        return;
+    }
+    keep(c, p);
+    if (!p->last)
+        return;
+    on_text(t, c, c->rx != NULL ? c->rx : "", c->rx_len, p->binary);
+    free(c->rx);
+    c->rx = NULL;
+    c->rx_len = 0;
+}

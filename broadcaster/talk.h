@@ -1,0 +1,49 @@
+/*
+ * talk.h - the conversation with one client: greeting, its messages, their limits and answers
+ * (spec sync, section 7). Works on bytes and structs, no socket.
+ */
+#ifndef BROADCASTER_TALK_H
+#define BROADCASTER_TALK_H
+
+#include "common/buf.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct clients;
+struct frame;
+struct hub;
+struct server_clock;
+
+#define TALK_MESSAGE_MAX (10 * 1024)
+#define TALK_MESSAGES_PER_MINUTE 100
+#define TALK_FAULTS_PER_MINUTE 10
+
+struct talk {
+    struct hub *hub;
+    const struct server_clock *clock;
+    bool limit_messages;
+    struct buf text; /* scratch */
+};
+
+void talk_init(struct talk *t, struct hub *hub, const struct server_clock *clock,
+               bool limit_messages);
+void talk_fini(struct talk *t);
+
+/* Epoch ms of the server clock. */
+int64_t talk_now_ms(const struct talk *t);
+
+/* Greet an open client that watches `id` (NULL: no session). */
+void talk_hello(struct talk *t, struct client *c, const char *id);
+
+struct piece {
+    const char *data;
+    size_t len;
+    bool first, last; /* of the message */
+    bool binary;
+};
+/* A part of a message has arrived; the last one has it answered. */
+void talk_piece(struct talk *t, struct client *c, const struct piece *p);
+
+#endif

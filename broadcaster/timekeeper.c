@@ -1,0 +1,249 @@
+#include "timekeeper.h"
+
+#include "common/arena.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/id.h"
+#include "common/keys.h"
+#include "common/log.h"
+#include "common/redis.h"
+#include "common/session_store.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/random.h>
+
+#define LEASE_MS 1500
+#define REREAD_MS 500
+#define BEAT_MS 1000
+#define WELL_MS 5000
+#define PAUSE_MS 100 /* after a failure */
+#define RACE_MS 20   /* after a lost race */
+#define DUE_MAX 128
+
+struct timekeeper {
+    pthread_t thread;
+    pthread_mutex_t lock; /* of woken and stopping */
+    pthread_cond_t cond;
+    uint64_t woken; /* one bit per partition */
+    bool stopping;
+    _Atomic int64_t well_ms; /* of the last beat that Redis took */
+
+    /* the thread's own */
+    struct redis *redis;
+    struct session_store *store;
+    char owner[17];
+    int64_t next_ms[KEYS_PARTITIONS]; /* monotonic: when to look at it */
+    int64_t beat_ms;
+    int first; /* partition: not the same one in every process */
+    struct store_due due[DUE_MAX];
+};
+
+static_assert(KEYS_PARTITIONS == 64, "one bit each in woken");
+
+static uint32_t
+draw(uint32_t n)
+{
+    uint32_t random = 0;
+
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return 0;
+    return random % n;
+}
+
+/* Log what is no mere outage: those redis.c has said itself. */
+static void
+tell(const char *event, int partition, const struct fail *f)
+{
+    if (f->rc != RC_STORE_UNAVAILABLE && f->rc != RC_OUTCOME_UNKNOWN)
+        log_error(event, LOG_INT("partition", partition), LOG_STR("code", rc_code(f->rc)),
+                  LOG_STR("error", f->log));
+}
+
+/* Commit what was found due; when to look again. */
+static enum rc
+expire(struct timekeeper *t, int partition, size_t n, int64_t *again_ms)
+{
+    struct fail f = { 0 };
+    size_t applied = 0;
+    enum rc rc = session_store_expire(t->store, t->due, n, &applied, &f);
+
+    if (rc != RC_OK) {
+        tell("expiry failed", partition, &f);
+        return rc;
+    }
+    /* at once: more may be due, and the next wake-up is not known yet */
+    *again_ms = clock_mono_ms() + (applied > 0 ? 0 : RACE_MS);
+    return RC_OK;
+}
+
+/* Look at one partition. On failure the pass ends. */
+static enum rc
+serve(struct timekeeper *t, int partition)
+{
+    struct fail f = { 0 };
+    size_t n = 0;
+    bool held = false;
+    int64_t next_ms = 0, redis_ms = 0, now, wake;
+    enum rc rc = session_store_claim(t->store, partition, t->owner, LEASE_MS, t->due, DUE_MAX,
+                                     &n, &held, &next_ms, &redis_ms, &f);
+
+    if (rc != RC_OK) {
+        tell("claim failed", partition, &f);
+        return rc;
+    }
+    now = clock_mono_ms();
+    t->next_ms[partition] = now + REREAD_MS;
+    if (!held)
+        return RC_OK;
+    if (n > 0)
+        return expire(t, partition, n, &t->next_ms[partition]);
+    /* + 1: both clocks are cut to milliseconds, and too early finds nothing due */
+    wake = now + (next_ms - redis_ms) + 1;
+    if (next_ms > 0 && wake < t->next_ms[partition])
+        t->next_ms[partition] = wake;
+    return RC_OK;
+}
+
+static enum rc
+beat(struct timekeeper *t, int64_t now)
+{
+    struct fail f = { 0 };
+    enum rc rc;
+
+    if (now < t->beat_ms)
+        return RC_OK;
+    rc = session_store_beat(t->store, &f);
+    if (rc != RC_OK) {
+        tell("beat failed", -1, &f);
+        return rc;
+    }
+    t->beat_ms = now + BEAT_MS;
+    atomic_store(&t->well_ms, now);
+    return RC_OK;
+}
+
+/* Take over what timekeeper_wake noted; false when it is time to go. */
+static bool
+take_woken(struct timekeeper *t)
+{
+    uint64_t woken;
+    bool stopping;
+
+    pthread_mutex_lock(&t->lock);
+    woken = t->woken;
+    t->woken = 0;
+    stopping = t->stopping;
+    pthread_mutex_unlock(&t->lock);
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
+        if ((woken >> i & 1) != 0)
+            t->next_ms[i] = 0;
+    return !stopping;
+}
+
+static void
+sleep_until(struct timekeeper *t, int64_t until_ms)
+{
+    struct timespec ts = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+    int rc = 0;
+
+    pthread_mutex_lock(&t->lock);
+    while (t->woken == 0 && !t->stopping && rc == 0)
+        rc = pthread_cond_timedwait(&t->cond, &t->lock, &ts);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* Serve all that is due to be looked at; returns when to look again. */
+static int64_t
+pass(struct timekeeper *t)
+{
+    int64_t now = clock_mono_ms();
+    int64_t until = now + REREAD_MS;
+
+    if (beat(t, now) != RC_OK)
+        return now + PAUSE_MS;
+    for (int k = 0; k < KEYS_PARTITIONS; k++) {
+        int i = (t->first + k) % KEYS_PARTITIONS;
+
+        if (t->next_ms[i] <= now && serve(t, i) != RC_OK)
+            return clock_mono_ms() + PAUSE_MS;
+        if (t->next_ms[i] < until)
+            until = t->next_ms[i];
+    }
+    return until < t->beat_ms ? until : t->beat_ms;
+}
+
+static void *
+run(void *arg)
+{
+    struct timekeeper *t = arg;
+
+    while (take_woken(t))
+        sleep_until(t, pass(t));
+    return NULL;
+}
+
+struct timekeeper *
+timekeeper_start(const struct conf *conf)
+{
+    struct timekeeper *t = xalloc(sizeof(*t));
+    int64_t now = clock_mono_ms();
+    pthread_condattr_t attr;
+    sigset_t all, old;
+
+    t->redis = redis_new(conf, "synckairos-timekeeper");
+    t->store = session_store_new(conf, t->redis);
+    id_random(t->owner, sizeof(t->owner) - 1);
+    t->first = (int)draw(KEYS_PARTITIONS);
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
+        t->next_ms[i] = now + draw(REREAD_MS);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->cond, &attr);
+    pthread_condattr_destroy(&attr);
+    /* signals are the loop's */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (pthread_create(&t->thread, NULL, run, t) != 0)
+        fatal(71, "no thread for the timekeeper");
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return t;
+}
+
+void
+timekeeper_wake(struct timekeeper *t, int partition)
+{
+    assert(partition >= 0 && partition < KEYS_PARTITIONS);
+    pthread_mutex_lock(&t->lock);
+    t->woken |= UINT64_C(1) << partition;
+    pthread_cond_signal(&t->cond);
+    pthread_mutex_unlock(&t->lock);
+}
+
+bool
+timekeeper_is_well(const struct timekeeper *t)
+{
+    int64_t well = atomic_load(&t->well_ms);
+
+    return well != 0 && clock_mono_ms() - well < WELL_MS;
+}
+
+void
+timekeeper_stop(struct timekeeper *t)
+{
+    if (t == NULL)
+        return;
+    pthread_mutex_lock(&t->lock);
+    t->stopping = true;
+    pthread_cond_signal(&t->cond);
+    pthread_mutex_unlock(&t->lock);
+    pthread_join(t->thread, NULL);
+    pthread_cond_destroy(&t->cond);
+    pthread_mutex_destroy(&t->lock);
+    session_store_free(t->store);
+    redis_free(t->redis);
+    free(t);
+}
