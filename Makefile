@@ -63,7 +63,7 @@ ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 DOCS       := build/api-docs/index.html
 
 .PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz bench faults coverage install clean help \
-        unit api-test engine-props gen gen-check docs packages objects \
+        unit api-test engine-props mutate mutate-flags gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -174,6 +174,12 @@ coverage: ## which lines the tests reach; the report is build/coverage/index.htm
 	@$(MAKE) --no-print-directory SAN=coverage SLOW=2 test; status=$$?; \
 	  gcovr -r . --object-directory build/coverage -e 'tests/' -e 'build/' --html-details build/coverage/index.html --print-summary; exit $$status
 valgrind-test: GROUPS := memory
+
+mutate: $(UNIT_BIN) $(ENGINE_BIN) ## break the engine in listed ways, one at a time: the tests must notice
+	@nice $(PYTHON) tests/fuzz/engine/mutate.py $(BUILD)
+mutate-flags:
+	@echo '$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(ALLCFLAGS))'
+	@echo '$(LDLIBS)'
 
 later = @echo "make $@: $(1)" >&2; exit 1
 fuzz: ## (later) fuzz every parser of foreign bytes

@@ -140,7 +140,7 @@ text_decode(const char *s, size_t len, char *out, size_t max)
         } else if (!is_plain((unsigned char)c)) {
             return false;
         }
-        if (c == 0 || n + 1 >= max)
+        if (n + 1 >= max)
             return false;
         out[n++] = (char)c;
     }

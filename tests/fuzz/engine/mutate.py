@@ -1,0 +1,198 @@
+#!/usr/bin/python3
+"""Breaks the engine in listed ways, one at a time: the tests must notice every one.
+
+    mutate.py BUILD [--only N]
+
+BUILD holds what `make test` builds. Each mutant is one replacement of text that occurs exactly
+once; the file is compiled again and linked before the library into the unit tests and into the
+driver. A mutant that passes them all is a hole in the tests, and so is one that no longer fits
+the source: it has to be written anew.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[2]
+UNITS = ("row", "session", "session_row", "event", "session_json")
+
+MUTANTS = [
+    ("mode.c", "a].index < s->p[b].index", "a].index > s->p[b].index"),
+    ("mode.c", "return a < b;", "return a > b;"),
+    ("mode.c", "if (s->p[k].out == OUT_NONE && (best < 0 || is_before(s, k, best)))",
+     "if (best < 0 || is_before(s, k, best))"),
+    ("mode.c", "if (s->p[k].out == OUT_NONE && is_before(s, s->active, k) &&",
+     "if (is_before(s, s->active, k) &&"),
+    ("mode.c", "(best < 0 || is_before(s, k, best)))\n            best = k;\n    return best >= 0",
+     "best < 0)\n            best = k;\n    return best >= 0"),
+    ("mode.c", "return best >= 0 ? best : turn_first(s);", "return best >= 0 ? best : 0;"),
+    ("mode.c", "return elapsed < bank ? bank - elapsed : 0;", "return bank - elapsed;"),
+    ("mode.c", "p->time_used_ms += elapsed;",
+     "p->time_used_ms += elapsed < p->total_time_ms ? elapsed : p->total_time_ms;"),
+    ("mode.c", "    p->dirty = true;\n    if (p->total_time_ms == 0)\n        p->has", "    if (p->total_time_ms == 0)\n        p->has"),
+    ("mode.c", "if (p->total_time_ms == 0)\n        p->has_expired = true;", ""),
+    ("mode.c", "s->turn_used_ms += elapsed;", ""),
+    ("mode.c", "s->cycle_started_at = at;", ""),
+    ("mode.c", "if (p->has_expired || p->total_time_ms == 0)\n        return 0;", ""),
+    ("mode.c", "return s->cycle_started_at + p->total_time_ms;",
+     "return s->cycle_started_at + p->total_time_ms + 1;"),
+    ("mode.c", "s->status != STATUS_RUNNING || ", ""),
+    ("mode.c", "(int32_t)place != s->active ||", ""),
+    ("mode.c", "||\n        now <= s->cycle_started_at)", ")"),
+    ("mode.c", "p->cycle_count++;", ""),
+    ("mode.c", "if (p->total_time_ms == 0)\n        return s->active;",
+     "if (p->total_time_ms == 0) {\n        p->total_time_ms += s->increment_ms;\n        return s->active;\n    }"),
+    ("mode.c", "p->total_time_ms += s->increment_ms;", "p->total_time_ms += s->increment_ms + 1;"),
+    ("mode.c", "p->total_time_ms += s->increment_ms;",
+     "p->total_time_ms += s->increment_ms;\n    if (p->total_time_ms > p->allotted_ms)\n"
+     "        p->total_time_ms = p->allotted_ms;"),
+    ("mode.c", "c->expired = s->active;", ""),
+    ("session.c", "order != 0 ? order : x->place - y->place", "order != 0 ? order : y->place - x->place"),
+    ("session.c", "int order = strcasecmp(x->id, y->id);", "int order = strcmp(x->id, y->id);"),
+    ("session.c", "strcasecmp(ids[k - 1].id, ids[k].id) == 0 && (found < 0 || ids[k].place < found)",
+     "strcasecmp(ids[k - 1].id, ids[k].id) == 0"),
+    ("session.c", "> SESSION_METADATA_MAX", ">= SESSION_METADATA_MAX"),
+    ("session.c", "            *s = ' ';", "            continue;"),
+    ("session.c", "s->version++;\n    s->updated_at = at;", "s->version += 2;\n    s->updated_at = at;"),
+    ("session.c", "    s->updated_at = at;\n    s->dirty = true;", "    s->dirty = true;"),
+    ("session.c", "    s->updated_at = at;\n    s->dirty = true;", "    s->updated_at = at;"),
+    ("session.c", "c->elapsed_ms = s->p[c->participant].time_used_ms;", ""),
+    ("session.c", "s->p[k].allotted_ms = s->p[k].total_time_ms;", ""),
+    ("session.c", "s->paused_total_ms += at - s->paused_charged_at;",
+     "s->paused_total_ms += at - s->paused_charged_at - 1;"),
+    ("session.c", "s->cycle_number++;", ""),
+    ("session.c", "    s->cycle_number++;\n    s->turn_used_ms = 0;", "    s->cycle_number++;"),
+    ("session.c", "    charge(s, at);\n    s->status = STATUS_PAUSED;", "    s->status = STATUS_PAUSED;"),
+    ("session.c", "s->paused_charged_at = at;\n    c->type = EVENT_SESSION_PAUSED;",
+     "s->paused_charged_at = at - 1;\n    c->type = EVENT_SESSION_PAUSED;"),
+    ("session.c", "s->paused_at = 0;", ""),
+    ("session.c", "s->session_started_at = now;", ""),
+    ("session.c", "if (next < 0 || s->p[next].out != OUT_NONE)", "if (next < 0)"),
+    ("session.c", "    charge(s, now);\n    c->type = EVENT_CYCLE_SWITCHED;", "    c->type = EVENT_CYCLE_SWITCHED;"),
+    ("session.c", "c->expired = mode->hand_over(s);", "mode->hand_over(s);"),
+    ("session.c", "    charge(s, now);\n    pause_end(s);\n    s->status", "    pause_end(s);\n    s->status"),
+    ("session.c", "s->cycle_started_at = now;\n    c->type = EVENT_SESSION_RESUMED;",
+     "c->type = EVENT_SESSION_RESUMED;"),
+    ("session.c", "    charge(s, now);\n    pause_end(s);\n    c->type", "    pause_end(s);\n    c->type"),
+    ("session.c", "s->result.reason = REASON_COMPLETED;", ""),
+    ("session.c", "s->active = -1;\n    s->cycle_started_at = 0;", "s->active = -1;"),
+    ("session.c", "s->cycle_started_at = 0;\n    s->turn_used_ms = 0;\n    change_seal",
+     "s->cycle_started_at = 0;\n    change_seal"),
+    ("session.c", "s->version++;\n    c->type = EVENT_SESSION_DELETED;", "c->type = EVENT_SESSION_DELETED;"),
+    ("session.c", "{ NO, DO, DO, DO, SAME, SAME, SAME }", "{ NO, DO, DO, DO, DO,   DO,   DO }"),
+    ("session.c", "{ NO, NO, DO, NO, NO,   NO,   NO } },\n    [COMMAND_PAUSE]",
+     "{ NO, NO, DO, DO, NO,   NO,   NO } },\n    [COMMAND_PAUSE]"),
+    ("session.c", "cmd->expected_version == 0 || ", ""),
+    ("session.c", "cmd->type != COMMAND_SWITCH || given == NULL", "given == NULL"),
+    ("session.c", "id_equal(has, given)", "strcmp(has, given) == 0"),
+    ("session.c", "    if (rc == RC_OK)\n        rc = turn_guard(s, cmd, f);", ""),
+    ("session.c", "        now_ms = s->updated_at;\n", "        now_ms = now_ms;\n"),
+    ("session.c", "return s->status == STATUS_RUNNING ? mode_ops(s->mode)->deadline(s) : 0;",
+     "return s->active >= 0 ? mode_ops(s->mode)->deadline(s) : 0;"),
+    ("session.c", "return s->session_completed_at + ended_ttl_ms;", "return s->created_at + ended_ttl_ms;"),
+    ("session.c", "(deadline != 0 ? deadline : s->updated_at) + SESSION_IDLE_MS", "s->updated_at + SESSION_IDLE_MS"),
+    ("session.c", "return deadline != 0 ? deadline : session_last_resort", "return session_last_resort"),
+    ("session.c", "deadline <= now_ms", "deadline < now_ms"),
+    ("session.c", "charge(s, deadline);", "charge(s, now_ms);"),
+    ("session.c", "change_seal(s, deadline, c);", "change_seal(s, now_ms, c);"),
+    ("session.c", "s->last_timeout.version = s->version;", "s->last_timeout.version = s->version - 1;"),
+    ("session.c", "s->last_timeout.expired = c->expired;", ""),
+    ("session.c", "if (end > now_ms)", "if (end >= now_ms)"),
+    ("session.c", "delete_at(s, end, c);", "delete_at(s, now_ms, c);"),
+    ("session.c", "gap_from_ms > s->updated_at ? gap_from_ms : s->updated_at", "gap_from_ms"),
+    ("session_data.c", "s->p[k].dirty = false;", "s->p[k].dirty |= false;"),
+    ("session_data.c", "if (id_equal(s->p[k].id, participant_id))", "if (strcmp(s->p[k].id, participant_id) == 0)"),
+    ("session_row.c", "H(turn_used_ms), ", "H(cycle_number), "),
+    ("session_row.c", "(s->dirty && s->version == 1)", "s->dirty"),
+    ("session_row.c", "(s->dirty && s->version == 1)", "false"),
+    ("session_row.c", "if (!all && !s->p[k].dirty)\n            continue;", ""),
+    ("session_row.c", "len > 3 || ", "len > 4 || "),
+    ("session_row.c", "s->cycle_started_at <= s->updated_at;", "true;"),
+    ("session_row.c", "s->p[place] = p;", "s->p[place] = p;\n    s->p[place].dirty = true;"),
+    ("row.c", "c > ' ' && c != '%' && c != 0x7f", "c > ' ' && c != 0x7f"),
+    ("row.c", "(s[i] == '0' && len > 1)", "false"),
+    ("row.c", "v >= 0 && v < fd->max", "v >= 0 && v <= fd->max"),
+    ("row.c", "fd == NULL || (seen[tag >> 6] >> (tag & 63) & 1) != 0", "fd == NULL"),
+    ("row.c", "n + 1 >= max", "n > max"),
+    ("row.c", "n > 0 && json_utf8_is_valid(out, n)", "n > 0"),
+    ("event.c", "if (!id_equal(s->id, ev->session_id))", "if (false)"),
+    ("event.c", "if (ev->type == EVENT_SESSION_CREATED) {", "if (false) {"),
+    ("event.c", "memcpy(s->epoch, ev->epoch, sizeof(s->epoch));", ""),
+    ("event.c", "s->version = ev->version;", ""),
+    ("session_json.c", "session_remaining(s, k, now)", "p->total_time_ms"),
+    ("session_json.c", "if (s->max_time_ms >= 0) {", "if (true) {"),
+]
+
+
+def run(command, seconds=60):
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT,
+                              timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def flags(build):
+    """How the Makefile compiles and links here."""
+    said = subprocess.run(["make", "-s", "mutate-flags", f"BUILD={build}"], stdout=subprocess.PIPE,
+                          cwd=ROOT, text=True, check=True,
+                          env={**os.environ, "MAKEFLAGS": ""}).stdout.splitlines()
+    return said[0].split(), said[1].split()
+
+
+def killed_by(work, build, mutant, compile_with, link_with):
+    """The name of the test that notices, or None."""
+    name, old, new = mutant
+    text = (ROOT / "common" / name).read_text()
+    if text.count(old) != 1:
+        raise LookupError(f"occurs {text.count(old)} times")
+    source, made = work / name, work / "mutant.o"
+    source.write_text(text.replace(old, new))
+    done = run(compile_with + ["-Icommon", "-w", "-c", "-o", str(made), str(source)])
+    if done is None or done.returncode != 0:
+        raise LookupError("does not compile: " + done.stdout.decode())
+    tests = [f"tests/unit/common/test_{u}" for u in UNITS] + ["tests/fuzz/engine/driver"]
+    for test in tests:
+        program = work / pathlib.Path(test).name
+        done = run(compile_with + ["-pie", "-o", str(program), f"{build}/{test}.o", str(made), f"{build}/libcommon.a",
+                                   "-lcmocka"] + link_with)
+        if done.returncode != 0:
+            raise LookupError("does not link: " + done.stdout.decode())
+        command = [str(program)]
+        if test.endswith("driver"):
+            command = [sys.executable, str(HERE / "props.py"), str(program), "--commands", "10000", "--seed", "1"]
+        done = run(command)
+        if done is None or done.returncode != 0:
+            return program.name
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--only", type=int)
+    args = parser.parse_args()
+    compile_with, link_with = flags(args.build)
+    alive = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for k, mutant in enumerate(MUTANTS):
+            if args.only is not None and k != args.only:
+                continue
+            try:
+                test = killed_by(pathlib.Path(folder), args.build, mutant, compile_with, link_with)
+            except LookupError as e:
+                test = None
+                print(e)
+            alive += test is None
+            what = " ".join(mutant[1].split())[:60]
+            print(f"{k:3} {mutant[0]:14} {what:60} {'SURVIVED' if test is None else test}", flush=True)
+    print(f"{len(MUTANTS) if args.only is None else 1} mutants, {alive} survived")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
