@@ -319,8 +319,9 @@ redis_connect(struct redis *r, struct fail *f)
 /* --- a run --- */
 
 /*
- * One exchange, and another on a new connection when the first one is known to have done
- * nothing, or may be repeated: the server had closed an idle connection.
+ * One exchange, and another on a new connection when the server had closed an idle one and the
+ * batch may be repeated. A batch that may not is left to its sender even when nothing was sent:
+ * a commit names the server that it was made for.
  */
 static enum rc
 run_once(struct redis *r, struct redis_batch *b, int64_t deadline_ms, struct fail *f)
@@ -337,7 +338,7 @@ run_once(struct redis *r, struct redis_batch *b, int64_t deadline_ms, struct fai
         if (io == IO_DONE)
             return RC_OK;
         hang_up(r);
-        if (fresh || (io != IO_NOTHING_SENT && (io != IO_CLOSED || !b->repeatable)))
+        if (fresh || !b->repeatable || (io != IO_NOTHING_SENT && io != IO_CLOSED))
             break;
         redis_batch_drop_replies(b);
     }

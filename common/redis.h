@@ -66,7 +66,7 @@ enum rc redis_batch_check(const struct redis_batch *b, int place, struct fail *f
 /*
  * Send all and await all: two system calls when the replies come in one piece. RC_OK: every
  * command has a reply (which may be an error reply). RC_STORE_UNAVAILABLE: nothing was
- * executed, or nothing but what may be executed twice (reads, limits, claims).
+ * executed, or nothing but what may be executed twice (reads, limits).
  * RC_OUTCOME_UNKNOWN: a change may have been executed, replies are lost. After a failure the
  * connection is closed. When the server had closed an idle connection, a new one is tried at
  * once, where that cannot do anything twice.

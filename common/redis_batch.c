@@ -179,9 +179,9 @@ redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc, const
     put_bulk(&b->wire, count, (size_t)snprintf(count, sizeof(count), "%d", nkeys));
     for (int i = 0; i < argc; i++)
         put_bulk(&b->wire, argv[i], lens ? lens[i] : strlen(argv[i]));
-    /* A claim or a life begun twice by one owner is the same one, a hit counted twice is
-     * harmless; only a commit must not be sent again before we looked. */
-    b->repeatable = b->repeatable && script != LUA_COMMIT;
+    /* A hit counted twice is harmless. The others carry the run id of the server they were made
+     * for and must not reach another. */
+    b->repeatable = b->repeatable && script == LUA_LIMIT_HIT;
     return place_command(b, at, script);
 }
 

@@ -8,6 +8,13 @@
  * nothing. A lost race returns the winner's state in the same reply; the command is applied to
  * that, at most 32 times. So a command is two round trips, a read one (spec sync, section 1;
  * design architecture, "Redis").
+ *
+ * What a call costs beside the engine: a read one batch, a command two; a batch is two system
+ * calls (send, recv). Requests are built in buffers that are kept, so what is allocated is
+ * hiredis's reply (two blocks per value) and the participants of the state.
+ *
+ * Files: session_load.c (replies to state), session_commit.c (changes to one script call),
+ * session_call.c (lives, races, lost answers), session_due.c (the timekeeper's calls).
  */
 #ifndef COMMON_SESSION_STORE_H
 #define COMMON_SESSION_STORE_H

@@ -1,0 +1,386 @@
+/*
+ * How a commit can end, and what follows:
+ *
+ *   done           the answer
+ *   lost race      the reply holds the winner's state: apply to that, commit again
+ *   another life   begin or learn it, load, again
+ *   limited        nothing was committed: the answer
+ *   not sent       the connection was gone: load (on a new one), again
+ *   answer lost    load; ours when the stored commit id is ours, not done when version and
+ * epoch are as they were (again); otherwise nobody can tell
+ *
+ * All commits of one call that carry its command have one id, so a copy that reaches Redis
+ * late is still recognised: it wins against the next try, which then finds its own id.
+ */
+#include "session_call.h"
+#include "clock.h"
+#include "conf.h"
+#include "keys.h"
+#include "lua_scripts.h"
+#include "redis.h"
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <sys/random.h>
+
+#define TRIES_MAX 32
+#define TRIES_AT_ONCE 5 /* then with pauses */
+#define PAUSE_STEP_US 1000
+#define DUE_MAX 64 /* changes that one call applies */
+#define LIVES_MAX 4
+#define COMMIT_ID_LEN 16
+#define MESSAGE_RACE "Concurrent modification detected, please retry"
+#define MESSAGE_LIMIT "Too many cycle switches for this session, please slow down"
+
+/* The id of commits that carry no command: they are nobody's answer. */
+static const char due_commit_id[] = "-";
+
+void
+session_call_begin(struct session_call *c, struct session_store *st, const char *id)
+{
+    *c = (struct session_call){ .st = st, .id = id };
+    id_random(c->commit_id, COMMIT_ID_LEN);
+}
+
+/* --- lives --- */
+
+enum rc
+session_life_begin(struct session_store *st, int partition, struct fail *f)
+{
+    struct key life = keys_life(st->conf->key_prefix, partition);
+    struct key wakeups = keys_wakeups(st->conf->key_prefix, partition);
+    char outage[24];
+    enum rc rc = redis_connect(st->redis, f);
+    const char *argv[] = { life.s, wakeups.s, redis_run_id(st->redis), outage };
+
+    if (rc != RC_OK)
+        return rc;
+    snprintf(outage, sizeof(outage), "%" PRId64, st->conf->outage_pause_ms);
+    redis_batch_clear(st->commit);
+    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 4, argv, NULL);
+    rc = redis_run(st->redis, st->commit, f);
+    return rc == RC_OK ? redis_batch_check(st->commit, 0, f) : rc;
+}
+
+/* --- load --- */
+
+static enum rc
+load_once(struct session_call *c, const struct store_rider *rider)
+{
+    struct redis_batch *b = c->st->load;
+    int place;
+    enum rc rc, judged = RC_OK;
+
+    redis_batch_clear(b);
+    if (rider)
+        rider->append(rider->ctx, b);
+    place = session_load_add(b, c->st->conf->key_prefix, c->id);
+    rc = redis_run(c->st->redis, b, c->f);
+    if (rc != RC_OK)
+        return rc;
+    if (rider)
+        judged = rider->judge(rider->ctx, b, c->f);
+    /* Also when the rider refuses: TIME goes into the answer. */
+    rc = session_load_result(b, place, c->s, &c->ld, judged == RC_OK ? c->f : NULL);
+    if (c->ld.now_us > 0)
+        c->res->server_time_ms = c->ld.now_us / 1000;
+    return judged != RC_OK ? judged : rc;
+}
+
+enum rc
+session_call_load(struct session_call *c, const struct store_rider *rider)
+{
+    for (int i = 0; i < LIVES_MAX; i++) {
+        enum rc rc = load_once(c, i == 0 ? rider : NULL);
+
+        if (rc != RC_OK)
+            return rc;
+        if (strcmp(c->ld.run_id, redis_run_id(c->st->redis)) == 0)
+            return RC_OK;
+        rc = session_life_begin(c->st, keys_partition(c->id), c->f);
+        if (rc != RC_OK)
+            return rc == RC_OUTCOME_UNKNOWN ? RC_STORE_UNAVAILABLE : rc;
+    }
+    return fail_log(c->f, RC_STORE_UNAVAILABLE, "redis: its run id changes all the time");
+}
+
+/* --- apply --- */
+
+static void
+note(struct session_call *c, const struct change *change, enum sync_status before,
+     const char *actor)
+{
+    session_commit_change(&c->st->pending, c->s, change, before, c->ld.now_us / 1000, actor);
+}
+
+/* Expiries due at `now_ms`; false when there are more than one call applies. */
+static bool
+expire(struct session_call *c, int64_t now_ms)
+{
+    struct session_commit *pending = &c->st->pending;
+    enum sync_status before = c->s->status;
+    struct change change;
+
+    while (!pending->deleted &&
+           session_expire(c->s, now_ms, c->st->conf->session_cache_ttl_ms, &change)) {
+        note(c, &change, before, NULL);
+        before = c->s->status;
+        if (pending->changes >= DUE_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* Redis was away too long while it ran: paused as of then, after what was due before. */
+static void
+recover(struct session_call *c)
+{
+    enum sync_status before;
+    struct change change;
+
+    if (c->ld.gap_from_ms == 0 || epoch_life(c->ld.epoch) >= c->ld.gap_n ||
+        !expire(c, c->ld.gap_from_ms) || c->st->pending.deleted)
+        return;
+    before = c->s->status;
+    if (session_recover(c->s, c->ld.gap_from_ms, &change))
+        note(c, &change, before, NULL);
+}
+
+void
+session_call_due(struct session_call *c)
+{
+    session_commit_clear(&c->st->pending);
+    recover(c);
+    expire(c, c->ld.now_us / 1000);
+}
+
+static enum rc
+missing(struct session_call *c)
+{
+    if (c->cmd && c->cmd->type == COMMAND_DELETE)
+        return RC_OK;
+    return fail_set(c->f, RC_SESSION_NOT_FOUND, "Session %.36s not found", c->id);
+}
+
+static enum rc
+race(struct session_call *c)
+{
+    fail_reset(c->f);
+    return fail_set(c->f, RC_CONFLICT, MESSAGE_RACE);
+}
+
+static enum rc
+apply_command(struct session_call *c)
+{
+    enum sync_status before = c->s->status;
+    struct change change;
+    enum rc rc;
+
+    if (c->st->pending.changes >= DUE_MAX)
+        return fail_log(c->f, RC_STORE_UNAVAILABLE, "session has %d changes overdue", DUE_MAX);
+    rc = session_command(c->s, c->cmd, c->ld.now_us / 1000, &change, c->f);
+    if (rc != RC_OK)
+        return c->was_valid && rc_status(rc) == 400 ? race(c) : rc;
+    c->was_valid = true;
+    if (change.type != EVENT_NONE)
+        note(c, &change, before, c->actor);
+    c->res->change = change;
+    return RC_OK;
+}
+
+/* Bring the loaded state up to date and apply the command; the answer, once it is committed. */
+static enum rc
+apply(struct session_call *c)
+{
+    c->res->change = (struct change){ .participant = -1, .expired = -1 };
+    session_commit_clear(&c->st->pending);
+    if (!c->ld.exists)
+        return missing(c);
+    session_call_due(c);
+    if (c->st->pending.deleted)
+        return missing(c);
+    return c->cmd ? apply_command(c) : RC_OK;
+}
+
+/* --- commit --- */
+
+static const struct limit_rule *
+switch_limit(const struct session_call *c)
+{
+    const struct conf *conf = c->st->conf;
+
+    if (c->res->change.type != EVENT_CYCLE_SWITCHED || !conf->rate_limit_enabled ||
+        conf->rate_limit_switch.count == 0)
+        return NULL;
+    return &conf->rate_limit_switch;
+}
+
+static enum rc
+limited(struct session_call *c)
+{
+    enum rc rc = fail_set(c->f, RC_LIMITED, MESSAGE_LIMIT);
+
+    if (c->f)
+        c->f->retry_after_ms = c->res->switch_limit.reset_ms;
+    return rc;
+}
+
+enum rc
+session_call_send(struct session_call *c, const char *commit_id, const struct session *after,
+                  enum commit_verdict *verdict, struct fail *f)
+{
+    struct session_store *st = c->st;
+    const struct commit_terms terms = {
+        .prefix = st->conf->key_prefix,
+        .id = c->id,
+        .ld = &c->ld,
+        .commit_id = commit_id,
+        .limit = switch_limit(c),
+        .ended_ttl_ms = st->conf->session_cache_ttl_ms,
+    };
+    enum rc rc;
+    int place;
+
+    /* A server that was met after the load may carry the same life without having lived it. */
+    *verdict = COMMIT_OTHER_LIFE;
+    if (strcmp(redis_run_id(st->redis), c->ld.run_id) != 0)
+        return RC_OK;
+    redis_batch_clear(st->commit);
+    rc = session_commit_add(&st->pending, st->commit, &terms, after, &place, f);
+    if (rc == RC_OK) {
+        c->res->tries++;
+        rc = redis_run(st->redis, st->commit, f);
+    } else {
+        *verdict = COMMIT_ERROR;
+    }
+    if (rc != RC_OK)
+        return rc;
+    *verdict = session_commit_verdict(st->commit, place, f);
+    if (*verdict == COMMIT_ERROR)
+        return f->rc;
+    if (terms.limit && (*verdict == COMMIT_DONE || *verdict == COMMIT_LIMITED))
+        c->res->switch_limit =
+            limit_read(redis_batch_reply(st->commit, place)->element[2], terms.limit);
+    return RC_OK;
+}
+
+/* Take the winner's state out of the reply of the lost race. */
+static enum rc
+take_winner(struct session_call *c)
+{
+    const redisReply *reply = redis_batch_reply(c->st->commit, 0);
+    enum rc rc =
+        session_load_take((const redisReply *const *)reply->element + 1, c->s, &c->ld, c->f);
+
+    if (rc == RC_OK)
+        c->res->server_time_ms = c->ld.now_us / 1000;
+    return rc;
+}
+
+static bool
+is_mine(const struct session_call *c)
+{
+    return c->ld.exists && strcmp(c->ld.commit_id, c->commit_id) == 0;
+}
+
+/*
+ * The answer of a commit was lost, `sent` is what it was compared with. *mine: it happened.
+ * RC_OK otherwise: it did not, go on from what was loaded.
+ */
+static enum rc
+resolve(struct session_call *c, bool deleted, bool *mine)
+{
+    struct session_loaded sent = c->ld;
+    bool carried = c->res->change.type != EVENT_NONE;
+    struct change change = c->res->change;
+    enum rc rc;
+
+    fail_reset(c->f);
+    rc = session_call_load(c, NULL);
+    if (rc != RC_OK) {
+        fail_reset(c->f);
+        return fail_log(c->f, carried ? RC_OUTCOME_UNKNOWN : RC_STORE_UNAVAILABLE,
+                        "commit: answer lost, and the store does not say more");
+    }
+    *mine = carried && (is_mine(c) || (deleted && !c->ld.exists));
+    c->res->change = change;
+    if (*mine || !carried)
+        return RC_OK;
+    if (strcmp(c->ld.version, sent.version) != 0 || strcmp(c->ld.epoch, sent.epoch) != 0)
+        return fail_log(c->f, RC_OUTCOME_UNKNOWN, "commit: answer lost, another change since");
+    return RC_OK;
+}
+
+/* What a commit came to: *ends, and then the return value is the answer of the call. */
+static enum rc
+follow_up(struct session_call *c, enum rc sent, enum commit_verdict verdict, enum rc answer,
+          bool *ends)
+{
+    enum rc rc;
+
+    *ends = true;
+    if (sent == RC_OUTCOME_UNKNOWN) {
+        rc = resolve(c, c->st->pending.deleted, ends);
+        if (rc != RC_OK)
+            *ends = true;
+        return rc;
+    }
+    if (sent == RC_OK && verdict == COMMIT_DONE)
+        return answer;
+    if (sent == RC_OK && verdict == COMMIT_LIMITED)
+        return limited(c);
+    fail_reset(c->f);
+    if (sent == RC_OK && verdict == COMMIT_LOST_RACE) {
+        rc = take_winner(c);
+        *ends = rc != RC_OK || is_mine(c);
+        return rc;
+    }
+    rc = session_call_load(c, NULL); /* not sent, or another life */
+    *ends = rc != RC_OK || is_mine(c);
+    return rc;
+}
+
+/* A hot session: let others through, longer each time, then look again, since what we hold is
+ * old by then. */
+static enum rc
+pause_and_look(struct session_call *c, int tries_before)
+{
+    int64_t most_us = (int64_t)(tries_before - TRIES_AT_ONCE) * PAUSE_STEP_US;
+    uint16_t noise = 0;
+
+    if (getrandom(&noise, sizeof(noise), 0) != (ssize_t)sizeof(noise))
+        noise = (uint16_t)clock_mono_us();
+    clock_sleep_until_us(clock_mono_us() + most_us * noise / UINT16_MAX);
+    return session_call_load(c, NULL);
+}
+
+enum rc
+session_call_settle(struct session_call *c)
+{
+    for (int i = 0; i < TRIES_MAX; i++) {
+        struct fail trouble = { 0 }; /* apart from a refusal, which stands in c->f by then */
+        enum commit_verdict verdict;
+        const char *commit_id;
+        bool ends;
+        enum rc answer, rc;
+
+        if (i > TRIES_AT_ONCE) {
+            rc = pause_and_look(c, i);
+            if (rc != RC_OK || is_mine(c))
+                return rc;
+        }
+        answer = apply(c);
+        if (c->st->pending.changes == 0)
+            return answer;
+        commit_id = c->res->change.type != EVENT_NONE ? c->commit_id : due_commit_id;
+        rc = session_call_send(c, commit_id, c->s, &verdict, &trouble);
+        if (rc != RC_OK && verdict == COMMIT_ERROR) {
+            if (c->f)
+                *c->f = trouble;
+            return rc;
+        }
+        rc = follow_up(c, rc, verdict, answer, &ends);
+        if (ends)
+            return rc;
+    }
+    return race(c);
+}

@@ -1,0 +1,58 @@
+/*
+ * session_call.h - one call of the session store while it runs: load, apply what is due and the
+ * command, commit, and again when the race was lost. For the files of session_store.h.
+ */
+#ifndef COMMON_SESSION_CALL_H
+#define COMMON_SESSION_CALL_H
+
+#include "session_commit.h"
+#include "session_load.h"
+#include "session_store.h"
+
+struct session_store {
+    const struct conf *conf;
+    struct redis *redis;
+    struct redis_batch *load;   /* what was read last */
+    struct redis_batch *commit; /* what was sent last */
+    struct session_commit pending;
+};
+
+struct session_call {
+    struct session_store *st;
+    const char *id;
+    const struct command *cmd; /* NULL: only what is due */
+    const char *actor;
+    struct session *s;
+    struct session_loaded ld;
+    struct store_result *res;
+    struct fail *f;
+    char commit_id[COMMIT_ID_MAX]; /* of the commit that carries the command */
+    bool was_valid;                /* some state that was read accepted the command */
+};
+
+void session_call_begin(struct session_call *c, struct session_store *st, const char *id);
+
+/* Make sure that the partition lives under the Redis that answers. RC_OK or a store code. */
+enum rc session_life_begin(struct session_store *st, int partition, struct fail *f) MUSTCHECK;
+
+/* Read the session (c->ld.exists) under the life of its partition. RC_OK, RC_STATE_UNREADABLE,
+ * store codes, the rider's code. */
+enum rc session_call_load(struct session_call *c, const struct store_rider *rider) MUSTCHECK;
+
+/* Apply recovery and expiries that are due at the TIME of the load; into c->st->pending. */
+void session_call_due(struct session_call *c);
+
+/* Apply what is due and the command to what was loaded, commit, and so on: the answer of
+ * session_store_command. */
+enum rc session_call_settle(struct session_call *c) MUSTCHECK;
+
+/*
+ * Send c->st->pending. RC_OK and a verdict; otherwise RC_OUTCOME_UNKNOWN, RC_STORE_UNAVAILABLE
+ * with verdict COMMIT_OTHER_LIFE when nothing was sent (load and try again), or with
+ * COMMIT_ERROR the code of what Redis refused.
+ */
+enum rc session_call_send(struct session_call *c, const char *commit_id,
+                          const struct session *after, enum commit_verdict *verdict,
+                          struct fail *f) MUSTCHECK;
+
+#endif

@@ -1,0 +1,232 @@
+#include "session_commit.h"
+#include "arena.h"
+#include "event.h"
+#include "keys.h"
+#include "lua_scripts.h"
+#include "redis.h"
+#include "session_load.h"
+#include "session_row.h"
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+
+#define TEXT_MAX (16u << 20)
+#define SNAPSHOT_EVERY 64
+#define TTL_BEHIND_MS 3600000 /* the Redis TTL is a backstop behind the last resort */
+/* Nothing takes records out of the audit streams yet, so each keeps the newest ones. */
+#define AUDIT_KEEP "4096"
+
+enum { KEYS_N = 5, FIXED_N = 19 };
+enum { NUMBER_SIZE = 24 };
+
+void
+session_commit_init(struct session_commit *c)
+{
+    *c = (struct session_commit){ 0 };
+    buf_init(&c->text, TEXT_MAX);
+}
+
+void
+session_commit_fini(struct session_commit *c)
+{
+    buf_fini(&c->text);
+    free(c->fields.part);
+    free(c->records.part);
+    free(c->argv);
+    free(c->lens);
+}
+
+void
+session_commit_clear(struct session_commit *c)
+{
+    buf_clear(&c->text);
+    c->fields.n = c->records.n = c->changes = 0;
+    c->deleted = false;
+}
+
+/* The text from `at` to its end becomes a part. */
+static void
+close_part(struct commit_parts *p, const struct buf *text, size_t at)
+{
+    if (p->n == p->size) {
+        p->size = p->size ? 2 * p->size : 16;
+        p->part = xrealloc(p->part, p->size * sizeof(*p->part));
+    }
+    p->part[p->n++] = (struct commit_part){ .at = at, .len = text->len - at };
+}
+
+static void
+take_field(void *ctx, const char *name, const char *value, size_t len)
+{
+    struct session_commit *c = ctx;
+    size_t at = c->text.len;
+
+    buf_str(&c->text, name);
+    close_part(&c->fields, &c->text, at);
+    at = c->text.len;
+    buf_add(&c->text, value, len);
+    close_part(&c->fields, &c->text, at);
+}
+
+void
+session_commit_change(struct session_commit *c, struct session *s, const struct change *change,
+                      enum sync_status before, int64_t server_time_ms, const char *actor)
+{
+    bool created = change->type == EVENT_SESSION_CREATED;
+    size_t at;
+
+    assert(change->type != EVENT_NONE && !c->deleted);
+    session_fields(s, created, take_field, c);
+    at = c->text.len;
+    event_encode(&c->text, s, change, server_time_ms, actor, created);
+    close_part(&c->records, &c->text, at);
+    at = c->text.len;
+    if (created || s->status != before || change->version % SNAPSHOT_EVERY == 0)
+        event_snapshot(&c->text, s);
+    close_part(&c->records, &c->text, at);
+    c->changes++;
+    c->deleted = change->type == EVENT_SESSION_DELETED;
+    session_clean(s);
+}
+
+struct arguments {
+    struct session_commit *c;
+    size_t n;
+};
+
+static void
+put(struct arguments *a, const char *s, size_t len)
+{
+    struct session_commit *c = a->c;
+
+    if (a->n == c->size) {
+        c->size = c->size ? 2 * c->size : 64;
+        c->argv = xrealloc(c->argv, c->size * sizeof(*c->argv));
+        c->lens = xrealloc(c->lens, c->size * sizeof(*c->lens));
+    }
+    c->argv[a->n] = s;
+    c->lens[a->n++] = len;
+}
+
+static void
+put_text(struct arguments *a, const char *s)
+{
+    put(a, s, strlen(s));
+}
+
+static void
+put_number(struct arguments *a, char text[NUMBER_SIZE], int64_t v)
+{
+    put(a, text, (size_t)snprintf(text, NUMBER_SIZE, "%" PRId64, v));
+}
+
+static void
+put_parts(struct arguments *a, const struct commit_parts *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        put(a, buf_cstr(&a->c->text) + p->part[i].at, p->part[i].len);
+}
+
+/* Where the texts of the arguments stand until the batch has copied them. */
+struct scratch {
+    char number[8][NUMBER_SIZE];
+    char id[ID_LEN + 1];
+};
+
+/* What was read, and what becomes of the hash: version, epoch, delete or not, TTL, wake-up. */
+static void
+put_terms(struct arguments *a, const struct commit_terms *t, const struct session *s,
+          struct scratch *o)
+{
+    const struct session_commit *c = a->c;
+    bool gone = c->deleted || !s;
+    int64_t rest_ms;
+
+    put_text(a, t->ld->version);
+    put_text(a, t->ld->epoch);
+    if (c->changes > 0)
+        put_number(a, o->number[0], s->version);
+    else
+        put_text(a, "");
+    put_text(a, s ? s->epoch : "");
+    put_text(a, t->commit_id);
+    put_text(a, t->ld->run_id);
+    put_number(a, o->number[1], t->ld->life_n);
+    put_number(a, o->number[2], t->ld->now_us);
+    put_text(a, gone ? "delete" : "");
+    if (gone) {
+        put_text(a, "");
+        put_text(a, "");
+        return;
+    }
+    rest_ms = session_last_resort(s, t->ended_ttl_ms) - t->ld->now_us / 1000;
+    put_number(a, o->number[3], (rest_ms > 0 ? rest_ms : 0) + TTL_BEHIND_MS);
+    put_number(a, o->number[4], session_wakeup(s, t->ended_ttl_ms));
+}
+
+static void
+put_limit(struct arguments *a, const struct limit_rule *rule, struct scratch *o)
+{
+    put_number(a, o->number[5], rule ? rule->count : 0);
+    put_number(a, o->number[6], rule ? rule->window_ms : 0);
+    put_number(a, o->number[7], rule ? rule->cooldown_ms : 0);
+}
+
+enum rc
+session_commit_add(struct session_commit *c, struct redis_batch *b,
+                   const struct commit_terms *t, const struct session *s, int *place,
+                   struct fail *f)
+{
+    int partition = keys_partition(t->id);
+    struct key key[KEYS_N] = {
+        keys_session(t->prefix, t->id),      keys_wakeups(t->prefix, partition),
+        keys_audit(t->prefix, partition),    keys_life(t->prefix, partition),
+        keys_switch_limit(t->prefix, t->id),
+    };
+    struct key channel = keys_channel(t->prefix, t->id);
+    struct key wake = keys_wake(t->prefix, partition);
+    struct arguments a = { .c = c };
+    char nfields[NUMBER_SIZE];
+    struct scratch o;
+
+    *place = -1;
+    if (c->text.overflow)
+        return fail_log(f, RC_INTERNAL, "commit of more than 16 MB");
+    for (int i = 0; i < KEYS_N; i++)
+        put(&a, key[i].s, key[i].len);
+    put_terms(&a, t, s, &o);
+    id_lower(t->id, o.id);
+    put(&a, o.id, ID_LEN);
+    put(&a, channel.s, channel.len);
+    put(&a, wake.s, wake.len);
+    put_text(&a, AUDIT_KEEP);
+    put_limit(&a, t->limit, &o);
+    put_number(&a, nfields, (int64_t)c->fields.n);
+    assert(a.n == KEYS_N + FIXED_N);
+    put_parts(&a, &c->fields);
+    put_parts(&a, &c->records);
+    *place = redis_batch_script(b, LUA_COMMIT, KEYS_N, (int)a.n, c->argv, c->lens);
+    return RC_OK;
+}
+
+enum commit_verdict
+session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
+{
+    static const size_t elements[] = {
+        [COMMIT_DONE] = 3, [COMMIT_LOST_RACE] = 4, [COMMIT_OTHER_LIFE] = 1, [COMMIT_LIMITED] = 3
+    };
+    const redisReply *reply;
+    long long v;
+
+    if (redis_batch_check(b, place, f) != RC_OK)
+        return COMMIT_ERROR;
+    reply = redis_batch_reply(b, place);
+    v = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                reply->element[0]->type == REDIS_REPLY_INTEGER
+            ? reply->element[0]->integer
+            : -1;
+    if (v >= COMMIT_DONE && v < COMMIT_ERROR && reply->elements == elements[v])
+        return (enum commit_verdict)v;
+    fail_log(f, RC_INTERNAL, "commit: an unknown reply");
+    return COMMIT_ERROR;
+}

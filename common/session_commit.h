@@ -1,0 +1,82 @@
+/*
+ * session_commit.h - one commit being put together: the fields, events and snapshots of one or
+ * more consecutive changes of a session, then the call of lua/commit.lua. For the files of
+ * session_store.h; the buffers are kept from commit to commit.
+ */
+#ifndef COMMON_SESSION_COMMIT_H
+#define COMMON_SESSION_COMMIT_H
+
+#include "buf.h"
+#include "limit.h"
+#include "rc.h"
+#include "session.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+struct redis_batch;
+struct session_loaded;
+
+struct commit_part {
+    size_t at, len; /* in the text */
+};
+
+struct commit_parts {
+    struct commit_part *part;
+    size_t n, size;
+};
+
+struct session_commit {
+    struct buf text;
+    struct commit_parts fields;  /* name, value, ... */
+    struct commit_parts records; /* event, snapshot, ... */
+    const char **argv;
+    size_t *lens;
+    size_t size;
+    size_t changes;
+    bool deleted;
+};
+
+void session_commit_init(struct session_commit *c);
+void session_commit_fini(struct session_commit *c);
+/* Begin anew. */
+void session_commit_clear(struct session_commit *c);
+
+/*
+ * Add the change that was just applied to s: what its dirty marks name (all, at creation), its
+ * event, and a snapshot at creation, when the status has changed (`before` is the one it had)
+ * and every 64 versions. Clears the marks.
+ */
+void session_commit_change(struct session_commit *c, struct session *s,
+                           const struct change *change, enum sync_status before,
+                           int64_t server_time_ms, const char *actor);
+
+struct commit_terms {
+    const char *prefix;
+    const char *id;
+    const struct session_loaded *ld; /* what was read: version, epoch, life, TIME */
+    const char *commit_id;
+    const struct limit_rule *limit; /* switch limit to count on, NULL: none */
+    int64_t ended_ttl_ms;
+};
+
+/*
+ * Add the call to a batch; returns its place. `s` is the state after the changes. Without a
+ * change it only sets TTL and wake-up right; s NULL: there is no such session, its wake-up
+ * goes. RC_INTERNAL (place -1) when the texts grew beyond their maximum.
+ */
+enum rc session_commit_add(struct session_commit *c, struct redis_batch *b,
+                           const struct commit_terms *t, const struct session *s, int *place,
+                           struct fail *f) MUSTCHECK;
+
+enum commit_verdict {
+    COMMIT_DONE,
+    COMMIT_LOST_RACE, /* reply->element[1..3]: session_load_take */
+    COMMIT_OTHER_LIFE,
+    COMMIT_LIMITED,
+    COMMIT_ERROR /* f says what */
+};
+
+enum commit_verdict session_commit_verdict(const struct redis_batch *b, int place,
+                                           struct fail *f);
+
+#endif

@@ -1,0 +1,219 @@
+/*
+ * What the timekeeper does: claim a partition, then bring the due sessions up to date in two
+ * round trips for all of them together.
+ */
+#include "arena.h"
+#include "conf.h"
+#include "keys.h"
+#include "log.h"
+#include "lua_scripts.h"
+#include "redis.h"
+#include "session_call.h"
+#include "session_store.h"
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+
+#define CLAIM_TRIES 3
+#define PUT_OFF_MS 60000 /* a session that cannot be read */
+#define BEAT_TTL_MS "5000"
+
+/* --- claim --- */
+
+enum { CLAIM_NOT_HELD, CLAIM_HELD, CLAIM_OTHER_LIFE };
+
+static enum rc
+send_claim(struct session_store *st, int partition, const char *owner, int64_t lease_ms,
+           size_t max, struct fail *f)
+{
+    const char *prefix = st->conf->key_prefix;
+    struct key lease = keys_lease(prefix, partition);
+    struct key wakeups = keys_wakeups(prefix, partition);
+    struct key life = keys_life(prefix, partition);
+    char lease_text[24], max_text[24];
+    const char *argv[] = { lease.s, wakeups.s, life.s, owner, lease_text, max_text, NULL };
+    enum rc rc = redis_connect(st->redis, f);
+
+    if (rc != RC_OK)
+        return rc;
+    snprintf(lease_text, sizeof(lease_text), "%" PRId64, lease_ms);
+    snprintf(max_text, sizeof(max_text), "%zu", max);
+    argv[6] = redis_run_id(st->redis);
+    redis_batch_clear(st->load);
+    redis_batch_script(st->load, LUA_CLAIM, 3, 7, argv, NULL);
+    rc = redis_run(st->redis, st->load, f);
+    return rc == RC_OK ? redis_batch_check(st->load, 0, f) : rc;
+}
+
+/* The reply of a claim; false when it is none. */
+static bool
+read_claim(const redisReply *reply, struct store_due *due, size_t max, size_t *n,
+           int64_t *next_ms, int64_t *now_ms)
+{
+    const redisReply *ids;
+    int64_t now_us;
+
+    if (reply->elements != 4 || reply->element[2]->type != REDIS_REPLY_STRING ||
+        reply->element[3]->type != REDIS_REPLY_ARRAY)
+        return false;
+    now_us = redis_time_us(reply->element[1]);
+    ids = reply->element[3];
+    if (now_us < 0 || ids->elements > max)
+        return false;
+    *now_ms = now_us / 1000;
+    *next_ms = strtoll(reply->element[2]->str, NULL, 10);
+    for (size_t i = 0; i < ids->elements; i++) {
+        if (ids->element[i]->len != ID_LEN)
+            continue; /* nothing that we wrote */
+        memcpy(due[*n].id, ids->element[i]->str, ID_LEN + 1);
+        (*n)++;
+    }
+    return true;
+}
+
+enum rc
+session_store_claim(struct session_store *st, int partition, const char *owner,
+                    int64_t lease_ms, struct store_due *due, size_t max, size_t *n, bool *held,
+                    int64_t *next_ms, int64_t *now_ms, struct fail *f)
+{
+    *n = 0;
+    *held = false;
+    *next_ms = *now_ms = 0;
+    for (int i = 0; i < CLAIM_TRIES; i++) {
+        const redisReply *reply;
+        enum rc rc;
+
+        fail_reset(f);
+        rc = send_claim(st, partition, owner, lease_ms, max, f);
+        if (rc != RC_OK && (redis_fd(st->redis) >= 0 || i + 1 == CLAIM_TRIES))
+            return rc;
+        if (rc != RC_OK)
+            continue; /* the connection had been closed: once more, on a new one */
+        reply = redis_batch_reply(st->load, 0);
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+            break;
+        if (reply->element[0]->integer != CLAIM_OTHER_LIFE) {
+            *held = reply->element[0]->integer == CLAIM_HELD;
+            if (!read_claim(reply, due, max, n, next_ms, now_ms))
+                break;
+            return RC_OK;
+        }
+        rc = session_life_begin(st, partition, f);
+        if (rc != RC_OK)
+            return rc;
+    }
+    return fail_log(f, RC_STORE_UNAVAILABLE, "claim: no answer to it");
+}
+
+/* --- expire --- */
+
+/* The wake-up of what cannot be read, later: it would be claimed again and again. */
+static void
+put_off(struct session_call *c, const char *why)
+{
+    struct key wakeups = keys_wakeups(c->st->conf->key_prefix, keys_partition(c->id));
+    char id[ID_LEN + 1], at[24];
+    const char *argv[] = { "ZADD", wakeups.s, "XX", at, id };
+
+    id_lower(c->id, id);
+    snprintf(at, sizeof(at), "%" PRId64, c->ld.now_us / 1000 + PUT_OFF_MS);
+    redis_batch_addv(c->st->commit, 5, argv, NULL);
+    log_error("session is unreadable", LOG_STR("session_id", c->id), LOG_STR("error", why));
+}
+
+/* Add what one session needs to the batch of commits; returns how many changes that is, -1 when
+ * it is left to the next claim. */
+static int
+expire_one(struct session_call *c, int load_place)
+{
+    const struct commit_terms terms = {
+        .prefix = c->st->conf->key_prefix,
+        .id = c->id,
+        .ld = &c->ld,
+        .commit_id = "-",
+        .ended_ttl_ms = c->st->conf->session_cache_ttl_ms,
+    };
+    struct fail f = { 0 };
+    int place;
+    enum rc rc = session_load_result(c->st->load, load_place, c->s, &c->ld, &f);
+
+    if (rc == RC_STATE_UNREADABLE && c->ld.now_us > 0) {
+        put_off(c, f.log);
+        return 0;
+    }
+    if (rc != RC_OK || strcmp(c->ld.run_id, redis_run_id(c->st->redis)) != 0)
+        return -1;
+    session_commit_clear(&c->st->pending);
+    if (c->ld.exists)
+        session_call_due(c);
+    rc = session_commit_add(&c->st->pending, c->st->commit, &terms, c->ld.exists ? c->s : NULL,
+                            &place, &f);
+    return rc == RC_OK ? (int)c->st->pending.changes : -1;
+}
+
+/* What Redis refused (out of memory) is the answer, so that the caller does not come again at
+ * once. */
+static enum rc
+count_applied(const struct session_store *st, const int *changes, size_t *applied,
+              struct fail *f)
+{
+    enum rc rc = RC_OK;
+
+    for (int i = 0; i < redis_batch_count(st->commit); i++) {
+        enum rc refused = redis_batch_check(st->commit, i, f);
+
+        if (refused != RC_OK)
+            rc = refused;
+        else if (changes[i] > 0 && session_commit_verdict(st->commit, i, NULL) == COMMIT_DONE)
+            *applied += (size_t)changes[i];
+    }
+    return rc;
+}
+
+enum rc
+session_store_expire(struct session_store *st, const struct store_due *due, size_t n,
+                     size_t *applied, struct fail *f)
+{
+    struct store_result res = { 0 };
+    struct session_call c;
+    struct session s;
+    int *changes; /* of the commit at that place */
+    enum rc rc;
+
+    *applied = 0;
+    redis_batch_clear(st->load);
+    for (size_t i = 0; i < n; i++)
+        session_load_add(st->load, st->conf->key_prefix, due[i].id);
+    rc = redis_run(st->redis, st->load, f);
+    if (rc != RC_OK || n == 0)
+        return rc;
+    session_init(&s);
+    redis_batch_clear(st->commit);
+    changes = xalloc(n * sizeof(*changes));
+    for (size_t i = 0; i < n; i++) {
+        int k;
+
+        c = (struct session_call){ .st = st, .id = due[i].id, .s = &s, .res = &res };
+        k = expire_one(&c, (int)(i * SESSION_LOAD_COMMANDS));
+        if (k >= 0)
+            changes[redis_batch_count(st->commit) - 1] = k;
+    }
+    rc = redis_run(st->redis, st->commit, f);
+    if (rc == RC_OK)
+        rc = count_applied(st, changes, applied, f);
+    free(changes);
+    session_fini(&s);
+    return rc;
+}
+
+enum rc
+session_store_beat(struct session_store *st, struct fail *f)
+{
+    struct key key = keys_timekeeper(st->conf->key_prefix);
+    const char *argv[] = { "SET", key.s, "1", "PX", BEAT_TTL_MS };
+    enum rc rc;
+
+    redis_batch_clear(st->commit);
+    redis_batch_addv(st->commit, 5, argv, NULL);
+    rc = redis_run(st->redis, st->commit, f);
+    return rc == RC_OK ? redis_batch_check(st->commit, 0, f) : rc;
+}
