@@ -234,6 +234,10 @@ events_of_others_are_refused(void **state)
     assert_string_equal(ev.actor, "");
     ev.session_id[0] = 'f';
     assert_int_equal(event_apply(&ev, &copy, NULL), RC_STATE_UNREADABLE);
+    ev.session_id[0] = s.id[0];
+    assert_int_equal(event_apply(&ev, &copy, NULL), RC_OK);
+    ev.fields_len--;
+    assert_int_equal(event_apply(&ev, &copy, NULL), RC_STATE_UNREADABLE);
     buf_fini(&out);
     session_fini(&s);
     session_fini(&copy);

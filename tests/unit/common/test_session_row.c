@@ -175,6 +175,35 @@ names_are_exact(void **state)
     session_fini(&s);
 }
 
+/* Each row, given to another session under its name. */
+static void
+pass_on(void *ctx, const char *name, const char *value, size_t len)
+{
+    assert_int_equal(session_field_set(ctx, name, strlen(name), value, len, NULL), RC_OK);
+}
+
+static void
+a_thousand_keep_their_places(void **state)
+{
+    struct session s, back;
+    struct change c;
+
+    (void)state;
+    create(&s);
+    for (int k = 2; k < SESSION_PARTICIPANTS_MAX; k++)
+        snprintf(session_add_participant(&s)->id, ID_LEN + 1, "00000000-0000-4000-8000-%012d",
+                 k);
+    assert_int_equal(session_create(&s, 1795362403096, &c, NULL), RC_OK);
+    session_init(&back);
+    session_fields(&s, true, pass_on, &back);
+    assert_int_equal(session_fields_done(&back, NULL), RC_OK);
+    assert_int_equal(back.n, s.n);
+    for (size_t k = 0; k < s.n; k++)
+        assert_string_equal(back.p[k].id, s.p[k].id);
+    session_fini(&s);
+    session_fini(&back);
+}
+
 static void
 values_are_strict(void **state)
 {
@@ -302,6 +331,7 @@ main(void)
         cmocka_unit_test(only_what_changed_is_written),
         cmocka_unit_test(every_member_comes_back),
         cmocka_unit_test(names_are_exact),
+        cmocka_unit_test(a_thousand_keep_their_places),
         cmocka_unit_test(values_are_strict),
         cmocka_unit_test(metadata_has_a_limit),
         cmocka_unit_test(the_whole_is_checked),
