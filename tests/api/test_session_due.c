@@ -1,0 +1,348 @@
+/* What the timekeeper relies on: claims, leases, what is due, and committing it in two round
+ * trips. */
+#include "common/clock.h"
+#include "common/keys.h"
+#include "cut_proxy.h"
+#include "store_fixture.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LEASE_MS 300
+#define MAX 64
+
+struct claim {
+    struct store_due due[MAX];
+    size_t n;
+    bool held;
+    int64_t next_ms, now_ms;
+};
+
+static struct claim
+claim(const char *owner, size_t max)
+{
+    struct claim c;
+
+    fail_reset(&fx.f);
+    if (session_store_claim(fx.store, keys_partition(id_a), owner, LEASE_MS, c.due, max, &c.n,
+                            &c.held, &c.next_ms, &c.now_ms, &fx.f) != RC_OK)
+        fail_msg("%s", fx.f.log);
+    return c;
+}
+
+static size_t
+expire(const struct claim *c)
+{
+    size_t applied;
+
+    fail_reset(&fx.f);
+    if (session_store_expire(fx.store, c->due, c->n, &applied, &fx.f) != RC_OK)
+        fail_msg("%s", fx.f.log);
+    return applied;
+}
+
+/* Ids of the partition of id_a, by number. */
+static const char *
+neighbour(int number)
+{
+    static char id[ID_LEN + 1];
+    int found = -1;
+
+    for (unsigned i = 0; found < number; i++) {
+        snprintf(id, sizeof(id), "a1b2c3d4-0000-4000-8000-%012x", i + 0x100);
+        found += keys_partition(id) == keys_partition(id_a);
+    }
+    return id;
+}
+
+static int64_t
+wakeup(const char *id)
+{
+    return strtoll(private_redis_ask(&fx.server, "ZSCORE %s %s",
+                                     keys_wakeups("t:", keys_partition(id)).s, id),
+                   NULL, 10);
+}
+
+static void
+start_game(const char *id, int64_t bank_ms)
+{
+    assert_int_equal(fixture_create(id, 2, bank_ms), RC_OK);
+    assert_int_equal(fixture_command(id, COMMAND_START), RC_OK);
+}
+
+static void
+a_partition_has_one_owner_at_a_time(void **state)
+{
+    struct claim c;
+
+    (void)state;
+    start_game(id_a, 20);
+    usleep(30000);
+    c = claim("first", MAX);
+    assert_true(c.held);
+    assert_int_equal(c.n, 1);
+    c = claim("second", MAX);
+    assert_false(c.held);
+    assert_int_equal(c.n, 0);
+    assert_true(c.now_ms > 0);
+    for (int i = 0; i < 4; i++) { /* renewed: longer than one lease */
+        assert_true(claim("first", MAX).held);
+        usleep(LEASE_MS * 1000 / 2);
+    }
+    assert_false(claim("second", MAX).held);
+    usleep(LEASE_MS * 1000);
+    assert_true(claim("second", MAX).held);
+    assert_false(claim("first", MAX).held);
+}
+
+static void
+a_claim_shows_what_is_due_and_what_comes_next(void **state)
+{
+    struct claim c;
+    int64_t later;
+
+    (void)state;
+    c = claim("t", MAX);
+    assert_true(c.held);
+    assert_int_equal(c.n, 0);
+    assert_int_equal(c.next_ms, 0);
+    start_game(id_a, 60000);
+    later = session_deadline(&fx.s);
+    start_game(neighbour(0), 20);
+    start_game(neighbour(1), 20);
+    start_game(neighbour(2), 20);
+    usleep(30000);
+    c = claim("t", 2);
+    assert_int_equal(c.n, 2);
+    assert_true(c.next_ms > 0 && c.next_ms <= c.now_ms); /* one more is due */
+    assert_int_equal(expire(&c), 2);
+    c = claim("t", 2);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(c.next_ms, later);
+    assert_string_equal(c.due[0].id, neighbour(2));
+    assert_int_equal(expire(&c), 1);
+    c = claim("t", 2);
+    assert_int_equal(c.n, 0);
+    assert_int_equal(c.next_ms, later);
+}
+
+/* Frozen past its lease, it wakes with an old list: the other one has done it all. */
+static void
+a_frozen_owner_does_no_harm(void **state)
+{
+    struct claim old, new;
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        start_game(neighbour(i), 20);
+    usleep(30000);
+    old = claim("frozen", MAX);
+    assert_int_equal(old.n, 5);
+    usleep((LEASE_MS + 20) * 1000);
+    new = claim("other", MAX);
+    assert_int_equal(new.n, 5);
+    assert_int_equal(expire(&new), 5);
+    assert_int_equal(expire(&old), 0);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(fixture_get(neighbour(i)), RC_OK);
+        assert_int_equal(fx.s.version, 3);
+        assert_int_equal(fx.s.last_timeout.at, fx.s.session_started_at + 20);
+    }
+    assert_int_equal(fixture_audit_length(id_a), 15);
+}
+
+static void
+many_expire_in_two_round_trips(void **state)
+{
+    struct cut_proxy *proxy = cut_proxy_new(&fx.server);
+    struct claim c;
+
+    (void)state;
+    fx.conf.redis_url = cut_proxy_url(proxy);
+    fixture_reopen();
+    for (int i = 0; i < 50; i++)
+        start_game(neighbour(i), 10);
+    usleep(20000);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 50);
+    cut_proxy_requests(proxy);
+    assert_int_equal(expire(&c), 50);
+    assert_int_equal(cut_proxy_requests(proxy), 2);
+    assert_int_equal(claim("t", MAX).n, 0);
+    fixture_reopen();
+    cut_proxy_free(proxy);
+}
+
+/* Another commit between claim and expiry: nothing due any more, or judged anew; never lost. */
+static void
+what_is_not_due_any_more_gets_its_right_wake_up(void **state)
+{
+    struct claim c;
+
+    (void)state;
+    start_game(id_a, 60000);
+    private_redis_ask(&fx.server, "ZADD %s 1 %s", keys_wakeups("t:", keys_partition(id_a)).s,
+                      id_a);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(expire(&c), 0);
+    assert_int_equal(wakeup(id_a), session_deadline(&fx.s));
+    assert_int_equal(fixture_get(id_a), RC_OK);
+    assert_int_equal(fx.s.version, 2);
+    assert_int_equal(fixture_audit_length(id_a), 2);
+}
+
+static void
+the_wake_up_of_a_missing_session_goes(void **state)
+{
+    struct claim c;
+
+    (void)state;
+    start_game(id_a, 10);
+    private_redis_ask(&fx.server, "DEL %s", keys_session("t:", id_a).s);
+    usleep(20000);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(expire(&c), 0);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 0);
+    assert_int_equal(c.next_ms, 0);
+    assert_int_equal(fixture_audit_length(id_a), 2);
+}
+
+static void
+an_unreadable_session_is_put_off(void **state)
+{
+    struct claim c;
+    char id[ID_LEN + 1];
+
+    (void)state;
+    memcpy(id, neighbour(0), sizeof(id));
+    start_game(id, 10);
+    start_game(id_a, 10);
+    private_redis_ask(&fx.server, "HSET %s h nonsense", keys_session("t:", id_a).s);
+    usleep(20000);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 2);
+    assert_int_equal(expire(&c), 1); /* the other one is served */
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 0);
+    assert_in_range(wakeup(id_a), c.now_ms + 55000, c.now_ms + 60000);
+}
+
+static void
+an_idle_session_ends_by_the_timekeeper(void **state)
+{
+    struct claim c;
+
+    (void)state;
+    fx.conf.session_cache_ttl_ms = 20;
+    fixture_create(id_a, 2, 60000);
+    fixture_command(id_a, COMMAND_COMPLETE);
+    usleep(30000);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(expire(&c), 1);
+    assert_string_equal(private_redis_ask(&fx.server, "EXISTS %s", keys_session("t:", id_a).s),
+                        "0");
+    assert_int_equal(fixture_audit_length(id_a), 3);
+}
+
+/* Nobody looks at the sessions after a long outage but the timekeeper. */
+static void
+a_long_outage_pauses_unwatched_sessions_too(void **state)
+{
+    struct claim c;
+
+    (void)state;
+    fx.conf.outage_pause_ms = 300;
+    start_game(id_a, 60000);
+    start_game(neighbour(0), 60000);
+    fixture_command(neighbour(0), COMMAND_PAUSE);
+    private_redis_kill(&fx.server);
+    usleep(500000);
+    private_redis_restart(&fx.server);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 2);
+    assert_int_equal(expire(&c), 1);
+    assert_int_equal(claim("t", MAX).n, 0);
+    assert_string_equal(fixture_field(id_a, "v"), "3");
+    assert_int_equal(fixture_get(id_a), RC_OK);
+    assert_int_equal(fx.s.status, STATUS_PAUSED);
+    assert_int_equal(fx.res.tries, 0);
+}
+
+/* The claims of an idle partition tell how long an outage was. */
+static void
+a_claim_keeps_the_sign_of_life(void **state)
+{
+    struct key life = keys_life("t:", keys_partition(id_a));
+    int64_t before, after;
+
+    (void)state;
+    claim("t", MAX);
+    before = strtoll(private_redis_ask(&fx.server, "HGET %s seen", life.s), NULL, 10);
+    usleep(1050000);
+    claim("other", MAX);
+    after = strtoll(private_redis_ask(&fx.server, "HGET %s seen", life.s), NULL, 10);
+    assert_in_range(after - before, 1000, 1500);
+}
+
+static void
+a_full_redis_is_said(void **state)
+{
+    struct claim c;
+    size_t applied;
+
+    (void)state;
+    start_game(id_a, 10);
+    usleep(20000);
+    c = claim("t", MAX);
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 1");
+    assert_int_equal(session_store_expire(fx.store, c.due, c.n, &applied, &fx.f),
+                     RC_STORE_UNAVAILABLE);
+    assert_int_equal(applied, 0);
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 0");
+    assert_int_equal(expire(&c), 1);
+}
+
+static void
+a_timekeeper_says_that_it_lives(void **state)
+{
+    int64_t ttl;
+
+    (void)state;
+    assert_int_equal(session_store_beat(fx.store, &fx.f), RC_OK);
+    ttl = strtoll(private_redis_ask(&fx.server, "PTTL %s", keys_timekeeper("t:").s), NULL, 10);
+    assert_in_range(ttl, 4000, 5000);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_partition_has_one_owner_at_a_time),
+        TEST(a_claim_shows_what_is_due_and_what_comes_next),
+        TEST(a_frozen_owner_does_no_harm),
+        TEST(many_expire_in_two_round_trips),
+        TEST(what_is_not_due_any_more_gets_its_right_wake_up),
+        TEST(the_wake_up_of_a_missing_session_goes),
+        TEST(an_unreadable_session_is_put_off),
+        TEST(an_idle_session_ends_by_the_timekeeper),
+        TEST(a_long_outage_pauses_unwatched_sessions_too),
+        TEST(a_claim_keeps_the_sign_of_life),
+        TEST(a_full_redis_is_said),
+        TEST(a_timekeeper_says_that_it_lives),
+    };
+    int failed;
+
+    fixture_begin();
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    fixture_end();
+    return failed;
+}
