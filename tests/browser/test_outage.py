@@ -1,0 +1,144 @@
+"""What a window does when a part of the server is gone, and when it is back."""
+
+import time
+
+import pytest
+from delay_proxy import DelayProxy
+from window import command, game_body, new_game, page, state, api
+
+BACK_MS = 2000  # a window has recovered this long after the server is back
+
+
+def running_game(stack, windows, bank_ms=600_000):
+    session_id = new_game(stack.base_url, bank_ms)
+    window = windows(page(stack.base_url, session_id), may_complain=True)
+    window.until_live()
+    command(stack.base_url, session_id, "start")
+    window.until(lambda s: s["version"] == 2)
+    return window, session_id
+
+
+def assert_recovers(window, stack, session_id):
+    """Within BACK_MS from now it is connected again and shows what the server says."""
+    began = time.monotonic()
+    window.until(lambda s: s["connection"] == "connected" and s["banner"] is None, BACK_MS / 1000, "recovery")
+    left = BACK_MS / 1000 - (time.monotonic() - began)
+    truth = state(stack.base_url, session_id)
+    return window.until(lambda s: (s["version"], s["epoch"]) == (truth["version"], truth["epoch"]), left, "the truth")
+
+
+def test_web_server_killed_and_back(make_stack, windows):
+    stack = make_stack()
+    window, session_id = running_game(stack, windows)
+    stack.hold("nginx")
+    stack.kill("nginx")
+    shown = window.until(lambda s: s["banner"], 5, "a banner")
+    assert shown["connection"] == "reconnecting"
+    before = shown["white"]["ms"]
+    time.sleep(1)
+    assert window.read()["white"]["ms"] < before - 800, "the clock runs on, as it does on the server"
+    stack.release("nginx")
+    stack.wait_ready()
+    assert_recovers(window, stack, session_id)
+
+
+def test_broadcasters_killed(make_stack, windows):
+    stack = make_stack()
+    window, session_id = running_game(stack, windows)
+    old = {name: stack.kill(name) for name in stack.broadcasters()}
+    command(stack.base_url, session_id, "switch")  # nobody is there to push it
+    for name, pid in old.items():
+        stack.wait_restarted(name, pid)
+    shown = assert_recovers(window, stack, session_id)
+    assert shown["version"] == 3 and shown["black"]["active"]
+
+
+def test_redis_killed_and_back(make_stack, windows):
+    stack = make_stack()
+    window, session_id = running_game(stack, windows)
+    time.sleep(1.2)  # AOF is synced every second
+    stack.hold("redis")
+    pid = stack.kill("redis")
+    time.sleep(2)
+    stack.release("redis")
+    stack.wait_restarted("redis", pid)
+    stack.wait_ready()
+    shown = assert_recovers(window, stack, session_id)
+    assert shown["status"] == "running" and shown["white"]["active"]
+    window.click("#white .press")
+    window.until(lambda s: s["black"]["active"], 3, "a move after the outage")
+
+
+def test_a_press_during_an_outage_happens_once_when_it_is_over(make_stack, windows):
+    stack = make_stack()
+    window, session_id = running_game(stack, windows)
+    stack.hold("fcgi")
+    pid = stack.kill("fcgi")
+    for worker in [w for w in stack_workers(pid) if w]:
+        stack.kill_pid(worker)
+    window.click("#white .press")
+    window.click("#white .press")  # impatience
+    time.sleep(1.5)
+    stack.release("fcgi")
+    stack.wait_ready()
+    window.until(lambda s: s["version"] == 3, 6, "the move")
+    time.sleep(1)
+    truth = state(stack.base_url, session_id)
+    assert truth["version"] == 3 and [p["cycle_count"] for p in truth["participants"]] == [1, 0]
+
+
+def stack_workers(master):
+    """Workers that outlived their master."""
+    from stack import children
+
+    return children(master)
+
+
+def test_answers_that_get_lost_on_the_way(stack, windows):
+    """The line breaks right after a press: whatever arrived, the move is made once."""
+    session_id = new_game(stack.base_url, 600_000)
+    with DelayProxy("127.0.0.1", stack.port, up=0.02, down=0.25) as line:
+        window = windows(page(line.base_url, session_id), may_complain=True)
+        window.until_live(15)
+        command(stack.base_url, session_id, "start")
+        window.until(lambda s: s["version"] == 2)
+        window.click("#white .press")
+        time.sleep(0.12)  # the request has arrived, its answer is on the way
+        assert state(stack.base_url, session_id)["version"] == 3
+        line.cut()
+        time.sleep(1.5)
+        assert window.read()["connection"] == "reconnecting"
+        line.mend()
+        window.until(lambda s: s["version"] == 3 and s["connection"] == "connected", 5, "the truth")
+        time.sleep(1.5)
+        truth = state(stack.base_url, session_id)
+        assert truth["version"] == 3 and truth["participants"][0]["cycle_count"] == 1
+        assert window.read()["banner"] is None, "the lost answer was no failure"
+
+
+def test_no_such_game_and_it_appears(stack, windows):
+    session_id = "6f1d2c3b-4a5e-4f60-8a7b-9c0d1e2f3a4b"
+    api(stack.base_url, "DELETE", f"/v1/sessions/{session_id}")
+    window = windows(page(stack.base_url, session_id))
+    window.until(lambda s: s["view"] == "missing", 5, "a word about it")
+    assert "No such game" in window.find("#missing-title").text
+    status, _ = api(stack.base_url, "POST", "/v1/sessions", game_body(session_id, 60_000))
+    assert status == 201
+    window.until(lambda s: s["view"] == "game" and s["status"] == "pending", 5, "the game")
+
+
+def test_deleted(stack, windows):
+    session_id = new_game(stack.base_url, 60_000)
+    both = [windows(page(stack.base_url, session_id)) for _ in range(2)]
+    for window in both:
+        window.until_live()
+    api(stack.base_url, "DELETE", f"/v1/sessions/{session_id}")
+    for window in both:
+        window.until(lambda s: s["view"] == "missing", 5, "a word about it")
+        assert "deleted" in window.find("#missing-title").text
+
+
+@pytest.mark.parametrize("fragment", ["nonsense", "6f1d2c3b-4a5e"])
+def test_a_broken_link(stack, windows, fragment):
+    window = windows(page(stack.base_url, fragment))
+    window.until(lambda s: s["view"] == "missing", 5, "a word about it")
