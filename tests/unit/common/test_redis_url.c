@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#define A_24 "/aaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG_PATH "unix://" A_24 A_24 A_24 A_24 "/bcdefgh"
+
 static void
 urls_are_taken_apart(void **state)
 {
@@ -71,8 +74,7 @@ wrong_urls_are_refused(void **state)
         "unix:///s?db=",
         "unix:///s?x=1",
         "unix:///s?db=1x",
-        "unix:///a-path-that-is-too-long-for-a-unix-socket-a-path-that-is-too-long-for-a-unix-"
-        "socket-and-much-more-and-much-more",
+        LONG_PATH,
     };
 
     (void)state;
