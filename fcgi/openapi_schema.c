@@ -167,17 +167,18 @@ static const struct {
 static const struct {
     const char *name;
     const char *schema;
+    bool always; /* where it is described at all */
     const char *doc;
 } headers[] = {
-    { "ETag", TEXT, "Names the state shown, for If-None-Match." },
-    { "Location", TEXT, "Where the new session is." },
-    { "Server-Time", INTEGER, "Redis time of the answer, in milliseconds since 1970." },
-    { "X-Request-Id", TEXT, "The request's id in the logs; taken from the request if it brings one." },
-    { "Retry-After", COUNT, "Seconds until trying again makes sense." },
-    { "RateLimit-Limit", COUNT, "Requests of this kind in one window." },
-    { "RateLimit-Remaining", COUNT, "How many of them are left." },
-    { "RateLimit-Reset", COUNT, "Seconds until the window is free again." },
-    { "RateLimit-Policy", TEXT, "The limit as count;w=seconds." },
+    { "ETag", TEXT, true, "Names what is shown, for If-None-Match." },
+    { "Location", TEXT, true, "Where the new session is." },
+    { "Server-Time", INTEGER, false, "Redis time of the answer, in milliseconds since 1970, where Redis answered." },
+    { "X-Request-Id", TEXT, true, "The request's id in the logs; taken from the request if it brings one." },
+    { "Retry-After", COUNT, true, "Seconds until trying again makes sense." },
+    { "RateLimit-Limit", COUNT, true, "Requests of this kind in one window." },
+    { "RateLimit-Remaining", COUNT, true, "How many of them are left." },
+    { "RateLimit-Reset", COUNT, true, "Seconds until the window is free again." },
+    { "RateLimit-Policy", TEXT, true, "The limit as count;w=seconds." },
 };
 
 static const struct {
@@ -267,7 +268,8 @@ put_headers(struct buf *out)
 {
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         put_name(out, i == 0, headers[i].name);
-        openapi_put(out, "{'schema':{");
+        openapi_put(out, headers[i].always ? "{'required':true,'schema':{"
+                                           : "{'required':false,'schema':{");
         openapi_put(out, headers[i].schema);
         buf_char(out, '}');
         put_doc(out, headers[i].doc);

@@ -33,7 +33,7 @@ get_openapi(struct req *rq, struct fail *f)
     tag = arena_printf(rq->mem, "\"%016" PRIx64 "\"", hash_of(out));
     if (request_has_etag(rq, tag))
         reply_empty(rq, 304);
-    reply_header(rq, "ETag", "%s", tag);
+    reply_header(rq, "ETag", "W/%s", tag); /* weak: web servers send it compressed as well */
     reply_header(rq, "Cache-Control", "no-cache");
     return RC_OK;
 }

@@ -1,0 +1,282 @@
+"""The service does what /api-docs.json says: every status, header and body met here is the one described, and what the
+description lets pass, the service takes. The page beside it loads nothing from elsewhere."""
+import json
+import re
+import time
+import uuid
+
+import jsonschema
+import pytest
+import requests
+
+from watch import body
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+class Described:
+    """The service as its own description sees it: call() makes a request and holds the answer to what is said about
+    that path, method and status."""
+
+    def __init__(self, base_url):
+        self.base_url = base_url
+        self.http = requests.Session()
+        self.doc = self.http.get(base_url + "/api-docs.json", timeout=10).json()
+        self.resolver = jsonschema.RefResolver.from_schema(self.doc)
+        self.met = set()
+
+    def resolve(self, node):
+        return self.resolver.resolve(node["$ref"])[1] if "$ref" in node else node
+
+    def validator(self, schema):
+        return jsonschema.Draft202012Validator(schema, resolver=self.resolver, format_checker=jsonschema.FormatChecker())
+
+    def operations(self):
+        for path, item in self.doc["paths"].items():
+            for method in METHODS & item.keys():
+                yield path, method, item[method]
+
+    def body_schema(self, method, path):
+        return self.doc["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+
+    def call(self, method, path, status, id=None, **options):
+        answer = self.http.request(method, self.base_url + path.replace("{id}", str(id)), timeout=10, **options)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        described = self.resolve(self.doc["paths"][path][method]["responses"][str(status)])
+        self.met.add((path, method, status))
+        if "content" in described:
+            assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+            faults = self.validator(described["content"]["application/json"]["schema"]).iter_errors(answer.json())
+            assert [f"{list(fault.absolute_path)}: {fault.message}" for fault in faults] == []
+        else:
+            assert answer.content == b""
+        headers = {name: self.resolve(header) for name, header in described.get("headers", {}).items()}
+        missing = [name for name, header in headers.items() if header["required"] and name not in answer.headers]
+        assert not missing, f"{method} {path} {status} lacks {missing}"
+        return answer
+
+
+@pytest.fixture(scope="module")
+def api(stack):
+    return Described(stack.base_url)
+
+
+def refs(node):
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for one in node:
+            yield from refs(one)
+
+
+# --- the document ---------------------------------------------------------------------------------------------------
+
+
+def test_it_is_openapi_3_1(api):
+    assert api.doc["openapi"].startswith("3.1.")
+    assert api.doc["info"]["version"] == "2.0.0"
+    assert api.doc["info"]["title"]
+    for ref in refs(api.doc):
+        api.resolver.resolve(ref)
+
+
+def test_every_schema_is_a_schema(api):
+    schemas = list(api.doc["components"]["schemas"].values())
+    for _, _, operation in api.operations():
+        contents = [operation["requestBody"]] if "requestBody" in operation else []
+        contents += [api.resolve(r) for r in operation["responses"].values()]
+        schemas += [c["schema"] for part in contents for c in part.get("content", {}).values()]
+    assert len(schemas) > 30
+    for schema in schemas:
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_every_operation_is_complete(api):
+    ids = [operation["operationId"] for _, _, operation in api.operations()]
+    assert len(ids) == len(set(ids)) >= 11
+    tags = {tag["name"] for tag in api.doc["tags"]}
+    for path, method, operation in api.operations():
+        in_path = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
+        assert in_path == re.findall(r"{(\w+)}", path), path
+        assert set(operation["tags"]) <= tags and operation["summary"]
+        assert all(re.fullmatch(r"[2-5]\d\d", status) for status in operation["responses"])
+        assert all(api.resolve(r)["description"] for r in operation["responses"].values())
+
+
+def test_it_has_an_etag(api):
+    first = api.call("get", "/api-docs.json", 200)
+    again = api.call("get", "/api-docs.json", 304, headers={"If-None-Match": first.headers["ETag"]})
+    assert again.headers["ETag"] == first.headers["ETag"]
+    api.call("get", "/api-docs.json", 200, headers={"If-None-Match": '"other"'})
+
+
+# --- the service against it -----------------------------------------------------------------------------------------
+
+
+def test_the_life_of_a_session_is_as_described(api):
+    sent = body(metadata={"any": ["thing"]}, max_time_ms=5000, time_per_cycle_ms=5000)
+    call = lambda verb, status=200, **more: api.call("post", "/v1/sessions/{id}" + verb, status, sent["session_id"], **more)
+    get = lambda status=200, **more: api.call("get", "/v1/sessions/{id}", status, sent["session_id"], **more)
+    api.call("post", "/v1/sessions", 201, json=sent)
+    api.call("post", "/v1/sessions", 200, json=sent)
+    get()
+    call("/start")
+    api.call("post", "/v1/sessions", 409, json=sent)
+    call("/switch")
+    call("/switch", 409, json={"expected_version": 77})
+    call("/switch", 409, json={"current_participant_id": sent["participants"][0]["participant_id"]})
+    call("/pause")
+    call("/switch", 400)
+    call("/resume")
+    get(304, headers={"If-None-Match": get().headers["ETag"]})
+    call("/complete")
+    get()
+    call("/start", 400)
+    api.call("delete", "/v1/sessions/{id}", 204, sent["session_id"])
+    api.call("delete", "/v1/sessions/{id}", 204, sent["session_id"])
+    get(404)
+
+
+def test_an_expired_session_is_as_described(api):
+    one, two = str(uuid.uuid4()), str(uuid.uuid4())
+    sent = changed(participants=[{"participant_id": one, "participant_index": 0, "total_time_ms": 1000, "group_id": two},
+                                 {"participant_id": two, "participant_index": 1, "total_time_ms": 1000}])
+    api.call("post", "/v1/sessions", 201, json=sent)
+    api.call("post", "/v1/sessions/{id}/start", 200, sent["session_id"])
+    end = time.monotonic() + 10
+    while "last_timeout" not in api.call("get", "/v1/sessions/{id}", 200, sent["session_id"]).json()["data"]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    switched = api.call("post", "/v1/sessions/{id}/switch", 200, sent["session_id"]).json()["data"]
+    assert switched["expired_participant_id"] == one
+
+
+def test_refusals_are_as_described(api):
+    there = body()
+    api.call("post", "/v1/sessions", 201, json=there)
+    as_json = {"Content-Type": "application/json"}
+    api.call("post", "/v1/sessions", 400, json={})
+    api.call("post", "/v1/sessions", 400, data=b"{", headers=as_json)
+    api.call("post", "/v1/sessions", 415, data=b"a=b", headers={"Content-Type": "text/plain"})
+    api.call("post", "/v1/sessions", 413, data=b" " * 300_000 + b"{}", headers=as_json)
+    for path, method, operation in api.operations():
+        if "{id}" in path:
+            api.call(method, path, 400, "no-uuid")
+        if "404" in operation["responses"]:
+            api.call(method, path, 404, uuid.uuid4())
+        if "requestBody" in operation:
+            api.call(method, path, 400, there["session_id"], json={"surprise": 1})
+
+
+def test_time_health_and_ready_are_as_described(api):
+    for path in ("/v1/time", "/health", "/ready"):
+        assert "Server-Time" in api.call("get", path, 200).headers
+
+
+def test_every_success_was_met(api):
+    """Runs after the tests above: no described success goes unseen."""
+    described = {(p, m, int(s)) for p, m, o in api.operations() for s in o["responses"] if s[0] in "23"}
+    assert described - api.met == set()
+
+
+def test_limits_and_missing_tokens_are_as_described(make_stack):
+    stack = make_stack(AUTH_REQUIRED="true", RATE_LIMIT_ENABLED="true", RATE_LIMIT_GENERAL="2/60s")
+    api = Described(stack.base_url)
+    for _ in range(2):
+        api.call("get", "/v1/sessions/{id}", 401, uuid.uuid4())
+    api.call("get", "/v1/sessions/{id}", 429, uuid.uuid4())
+
+
+def test_without_its_store_it_answers_as_described(make_stack):
+    stack = make_stack()
+    api = Described(stack.base_url)
+    stack.hold("redis")
+    stack.kill("redis")
+    for path, method, operation in api.operations():
+        if "503" in operation["responses"]:
+            sent = {"json": body()} if path == "/v1/sessions" else {}
+            api.call(method, path, 503, uuid.uuid4(), **sent)
+    assert "Server-Time" not in api.call("get", "/health", 200).headers
+    stack.release("redis")
+
+
+# --- bodies: what the description says and what the service does are the same ---------------------------------------
+
+
+def changed(**more):
+    sent = body()
+    for name, value in more.items():
+        if value is None:
+            del sent[name]
+        else:
+            sent[name] = value
+    return sent
+
+
+def with_participant(**more):
+    sent = body()
+    sent["participants"][0].update(more)
+    return sent
+
+
+BODIES = [
+    changed(),
+    changed(session_id=None),
+    changed(session_id="x"),
+    changed(session_id=5),
+    changed(sync_mode=None),
+    changed(sync_mode="chess"),
+    changed(participants=None),
+    changed(participants=[]),
+    changed(participants=[1]),
+    changed(participants={}),
+    changed(total_time_ms=None),
+    changed(total_time_ms=999),
+    changed(total_time_ms=1000),
+    changed(total_time_ms=86_400_000),
+    changed(total_time_ms=86_400_001),
+    changed(total_time_ms=5000.0),
+    changed(total_time_ms=5000.5),
+    changed(total_time_ms="5000"),
+    changed(total_time_ms=True),
+    changed(increment_ms=0),
+    changed(increment_ms=-1),
+    changed(increment_ms=60_001),
+    changed(metadata={"a": {"b": [1, None]}}),
+    changed(metadata=[]),
+    changed(metadata="x"),
+    changed(surprise=1),
+    with_participant(participant_index=-1),
+    with_participant(participant_index=2**53 - 1),
+    with_participant(participant_index=2**53),
+    with_participant(total_time_ms=999),
+    with_participant(group_id="x"),
+    with_participant(group_id=str(uuid.uuid4())),
+    with_participant(surprise=1),
+    [],
+    "x",
+]
+
+
+@pytest.mark.parametrize("sent", BODIES, ids=lambda sent: json.dumps(sent)[-60:])
+def test_a_body_is_taken_exactly_when_its_schema_says_so(api, sent):
+    valid = api.validator(api.body_schema("post", "/v1/sessions")).is_valid(sent)
+    api.call("post", "/v1/sessions", 201 if valid else 400, json=sent)
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_loads_nothing_from_elsewhere(stack):
+    assert requests.get(stack.base_url + "/api-docs", allow_redirects=False, timeout=10).status_code == 301
+    page = requests.get(stack.base_url + "/api-docs/", timeout=10)
+    assert page.status_code == 200 and "SyncKairos API Documentation" in page.text
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
+    loaded = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]*)"', page.text)
+    assert loaded and not re.search(r"<script>|<style|style=", page.text)
+    for address in loaded:
+        if address != "data:,":
+            assert ":" not in address
+            assert requests.get(stack.base_url + "/api-docs/" + address, timeout=10).status_code == 200
