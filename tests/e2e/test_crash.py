@@ -10,13 +10,13 @@ from watch import Watcher, body, watch
 
 
 @pytest.fixture
-def stack(make_stack):
+def own(make_stack):
     return make_stack()
 
 
 @pytest.fixture
-def players(stack):
-    playing = [Player(stack, sent) for sent in create_started(stack, 6)]
+def players(own):
+    playing = [Player(own, sent) for sent in create_started(own, 6)]
     for player in playing:
         player.start()
     eventually(lambda: all(len(player.told) > 10 for player in playing))
@@ -45,9 +45,9 @@ def judge(players, lost_allowed=False):
         assert used + left == 86_400_000 * len(state["participants"]), "time adds up whatever was killed"
 
 
-def test_killed_workers_are_replaced_and_lose_only_the_request_in_hand(stack, players):
+def test_killed_workers_are_replaced_and_lose_only_the_request_in_hand(own, players):
     for _ in range(5):
-        stack.kill_pid(stack.workers()[0])
+        own.kill_pid(own.workers()[0])
         time.sleep(0.2)
     back = time.monotonic()
     eventually(lambda: all(player.last_good > back for player in players), timeout=2)
@@ -55,14 +55,14 @@ def test_killed_workers_are_replaced_and_lose_only_the_request_in_hand(stack, pl
     assert sum(player.doubts for player in players) <= 5 * len(players)
 
 
-def test_a_killed_broadcaster_is_followed_by_another_and_clients_resync(stack, players):
+def test_a_killed_broadcaster_is_followed_by_another_and_clients_resync(own, players):
     session = players[0].url.rsplit("/", 1)[1]
-    with watch(stack, session) as before:
+    with watch(own, session) as before:
         before.wait_for("STATE_SYNC")
-        for name in stack.broadcasters():
-            stack.kill(name)
+        for name in own.broadcasters():
+            own.kill(name)
         before.wait_closed()
-    with eventually(lambda: greeted(stack, session), timeout=5) as after:
+    with eventually(lambda: greeted(own, session), timeout=5) as after:
         sync = after.wait_for("STATE_SYNC", timeout=2)
         assert sync["version"] >= 2
         judge(players)
@@ -70,18 +70,18 @@ def test_a_killed_broadcaster_is_followed_by_another_and_clients_resync(stack, p
         assert after.wait_for(lambda m: m.get("version") == final, timeout=2)["state"]["version"] == final
 
 
-def greeted(stack, session):
-    watcher = Watcher(f"{stack.ws_url}?sessionId={session}")
+def greeted(own, session):
+    watcher = Watcher(f"{own.ws_url}?sessionId={session}")
     watcher.wait_for("CONNECTED", timeout=1)
     return watcher
 
 
-def test_a_killed_redis_comes_back_and_everybody_holds_the_truth(stack, players):
+def test_a_killed_redis_comes_back_and_everybody_holds_the_truth(own, players):
     session = players[0].url.rsplit("/", 1)[1]
-    with watch(stack, session) as socket:
+    with watch(own, session) as socket:
         old = socket.wait_for("STATE_SYNC")["epoch"]
-        stack.kill("redis")
-        eventually(lambda: stack.redis().ping(), timeout=10)
+        own.kill("redis")
+        eventually(lambda: own.redis().ping(), timeout=10)
         back = time.monotonic()
         eventually(lambda: all(player.last_good > back for player in players), timeout=2)
         sync = socket.wait_for(lambda m: m["type"] == "STATE_SYNC" and m["epoch"] > old, timeout=2)
@@ -94,28 +94,28 @@ def test_a_killed_redis_comes_back_and_everybody_holds_the_truth(stack, players)
         assert shown == sorted(set(shown)), "for one client (epoch, version) only grows"
 
 
-def test_while_redis_is_away_answers_are_503_with_retry_after(stack):
-    [sent] = create_started(stack, 1)
-    url = f"{stack.base_url}/v1/sessions/{sent['session_id']}"
-    stack.kill("redis", signal.SIGSTOP)
+def test_while_redis_is_away_answers_are_503_with_retry_after(own):
+    [sent] = create_started(own, 1)
+    url = f"{own.base_url}/v1/sessions/{sent['session_id']}"
+    own.kill("redis", signal.SIGSTOP)
     try:
         answer = requests.post(f"{url}/switch", timeout=10)
         assert answer.status_code == 503 and answer.json()["error"]["code"] in ("STORE_UNAVAILABLE", "OUTCOME_UNKNOWN")
         assert int(answer.headers["Retry-After"]) >= 1
-        assert requests.get(f"{stack.base_url}/health", timeout=10).json()["redis"] == "down"
-        assert requests.get(f"{stack.base_url}/ready", timeout=10).status_code == 503
+        assert requests.get(f"{own.base_url}/health", timeout=10).json()["redis"] == "down"
+        assert requests.get(f"{own.base_url}/ready", timeout=10).status_code == 503
     finally:
-        stack.kill("redis", signal.SIGCONT)
+        own.kill("redis", signal.SIGCONT)
     eventually(lambda: requests.get(url, timeout=5).status_code == 200, timeout=2)
 
 
-def test_the_timekeeper_is_taken_over_when_a_broadcaster_dies(stack):
+def test_the_timekeeper_is_taken_over_when_a_broadcaster_dies(own):
     sent = body(bank=1500)
-    requests.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10)
-    url = f"{stack.base_url}/v1/sessions/{sent['session_id']}"
+    requests.post(f"{own.base_url}/v1/sessions", json=sent, timeout=10)
+    url = f"{own.base_url}/v1/sessions/{sent['session_id']}"
     requests.post(f"{url}/start", timeout=10)
-    stack.kill(stack.broadcasters()[0])
-    key = eventually(lambda: next(iter(stack.redis().keys(f"*session:{sent['session_id']}"))))
-    eventually(lambda: stack.redis().hget(key, "v") == "3", timeout=5)
+    own.kill(own.broadcasters()[0])
+    key = eventually(lambda: next(iter(own.redis().keys(f"*session:{sent['session_id']}"))))
+    eventually(lambda: own.redis().hget(key, "v") == "3", timeout=5)
     state = requests.get(url, timeout=10).json()["data"]
     assert state["version"] == 3 and state["participants"][0]["has_expired"]
