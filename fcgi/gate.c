@@ -229,6 +229,26 @@ is_json_type(const char *type)
     return strncasecmp(charset, "utf-8", 5) == 0 && !(charset[5] >= '0' && charset[5] <= 'z');
 }
 
+/* A body of unsaid length, to its end or just past the limit. Usually there is none. */
+static char *
+read_to_end(struct req *rq, size_t max, size_t *len)
+{
+    char piece[4096], *text = NULL;
+    struct buf all;
+    size_t n;
+
+    buf_init(&all, max + sizeof(piece));
+    do {
+        n = rq->io->read(rq->io, piece, sizeof(piece));
+        buf_add(&all, piece, n);
+    } while (n == sizeof(piece) && all.len <= max);
+    *len = all.len;
+    if (all.len > 0)
+        text = arena_dup(rq->mem, all.data, all.len);
+    buf_fini(&all);
+    return text;
+}
+
 /*
  * The bytes of the body into *text. A length that was said has to arrive: what a broken
  * connection left of a body is never acted on.
@@ -237,20 +257,19 @@ static enum rc
 read_body(struct req *rq, char **text, size_t *len, struct fail *f)
 {
     size_t max = (size_t)rq->app->conf->max_body_bytes;
-    size_t want = rq->content_length >= 0 ? (size_t)rq->content_length : max + 1;
-    bool said = rq->content_length >= 0;
+    size_t said = rq->content_length > 0 ? (size_t)rq->content_length : 0;
 
     *len = 0;
     *text = NULL;
-    if (want == 0 || (!said && !rq->io->reads_to_end))
-        return RC_OK;
-    if (!said || want <= max) {
-        *text = arena_alloc(rq->mem, want + 1);
-        *len = rq->io->read(rq->io, *text, want);
-    }
-    if (want > max && (said || *len > max))
+    if (rq->content_length < 0 && rq->io->reads_to_end)
+        *text = read_to_end(rq, max, len);
+    if (*len > max || said > max)
         return fail_set(f, RC_TOO_LARGE, "The body is larger than %zu bytes", max);
-    if (said && *len < want)
+    if (said == 0)
+        return RC_OK;
+    *text = arena_alloc(rq->mem, said + 1);
+    *len = rq->io->read(rq->io, *text, said);
+    if (*len < said)
         return fail_set(f, RC_BAD_REQUEST, "The body is shorter than its Content-Length");
     return RC_OK;
 }

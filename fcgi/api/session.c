@@ -207,7 +207,7 @@ command(struct req *rq, enum command_type type, struct session **out, struct sto
     rc = session_store_command(rq->app->store, rq->params[0], &cmd, rq->user, gate_rider(rq),
                                *out, res, f);
     rq->server_time_ms = res->server_time_ms;
-    if (res->switch_limit.known)
+    if (type == COMMAND_SWITCH && res->switch_limit.known)
         rq->limit = res->switch_limit;
     if (rc == RC_OK)
         log_change(rq->params[0], &res->change);
