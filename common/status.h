@@ -13,13 +13,13 @@ enum database_state { DATABASE_OFF, DATABASE_DOWN, DATABASE_CONNECTED };
 
 struct status; /* opaque */
 
-/* Open or create the file. RC_OK, or RC_INTERNAL when it cannot be mapped; then *out is a
- * private page, so that everything works but for the sharing. */
+/* Open or create the file, and beat once. RC_OK, or RC_INTERNAL when it cannot be mapped or is
+ * not ours; then *out is a private page, so that everything works but for the sharing. */
 enum rc status_open(const char *path, struct status **out, struct fail *f) MUSTCHECK;
 void status_close(struct status *s);
 
-/* When the service came up, epoch ms (written once by whoever comes first after a pause of 10
- * s). */
+/* When the service came up, epoch ms, never 0 (written once by whoever comes first after a
+ * pause of 10 s). */
 int64_t status_started_at(const struct status *s);
 /* Called by master and broadcaster every 2 s: keeps started_at alive. */
 void status_beat(struct status *s, int64_t now_ms);

@@ -1,0 +1,177 @@
+/*
+ * The page holds a few 64-bit numbers, each read and written in one piece; what belongs
+ * together (a database state and when it was said) is packed into one of them. A file of ours
+ * with another layout, as another release leaves it, is replaced by a new file; processes that
+ * still hold the old one keep sharing that. Openers take turns by a lock on the file.
+ */
+#include "status.h"
+#include "arena.h"
+#include "clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC 0x534b7374LL /* "SKst" */
+#define LAYOUT (MAGIC << 32 | 1)
+#define SILENCE_MS 10000 /* after this much of it the service was down */
+#define STATES 4         /* room for enum database_state in one number with an instant */
+#define OPEN_TRIES 200   /* 5 ms apart: nobody waits for ever for somebody's lock */
+
+struct page {
+    _Atomic int64_t layout;
+    _Atomic int64_t started_at;
+    _Atomic int64_t beat_at;
+    _Atomic int64_t database; /* instant * STATES + state */
+};
+
+struct status {
+    struct page *page;
+};
+
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "processes share these: no hidden locks");
+
+static struct page *
+map(int fd, int flags)
+{
+    void *p = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, flags, fd, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Whether `path` still names what fd has open: another opener may have replaced it. */
+static bool
+is_current(const char *path, int fd)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/*
+ * With the lock on fd: 0 when the file is ready to be mapped, EAGAIN when it was replaced and
+ * must be opened again, else an errno. Nothing that is not ours is touched.
+ */
+static int
+prepare(const char *path, int fd)
+{
+    int64_t layout = 0;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return errno;
+    if (!S_ISREG(st.st_mode))
+        return EINVAL;
+    if (!is_current(path, fd))
+        return EAGAIN;
+    if (st.st_size > 0 && pread(fd, &layout, sizeof(layout), 0) != sizeof(layout))
+        return EINVAL;
+    if (layout == LAYOUT && st.st_size == sizeof(struct page))
+        return 0;
+    if (layout >> 32 == MAGIC)
+        return unlink(path) < 0 ? errno : EAGAIN;
+    if (st.st_size > 0)
+        return EINVAL;
+    layout = LAYOUT;
+    if (fchmod(fd, 0660) < 0 || ftruncate(fd, sizeof(struct page)) < 0 ||
+        pwrite(fd, &layout, sizeof(layout), 0) != sizeof(layout))
+        return errno;
+    return 0;
+}
+
+/* The mapped file, or NULL and errno; EAGAIN when it was replaced, or another has the lock. */
+static struct page *
+map_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0660);
+    struct page *page = NULL;
+    int error;
+
+    if (fd < 0)
+        return NULL;
+    error = flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : prepare(path, fd);
+    if (!error) {
+        page = map(fd, MAP_SHARED);
+        error = errno;
+    }
+    (void)flock(fd,
+                LOCK_UN); /* by hand: the mapping keeps the file open, and with it the lock */
+    close(fd);
+    errno = error;
+    return page;
+}
+
+enum rc
+status_open(const char *path, struct status **out, struct fail *f)
+{
+    struct page *page = NULL;
+    enum rc rc = RC_OK;
+
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        page = map_file(path);
+        if (page || errno != EAGAIN)
+            break;
+        clock_sleep_until_us(clock_mono_us() + 5000);
+        errno = EAGAIN;
+    }
+    if (!page) {
+        rc = fail_log(f, RC_INTERNAL, "status file %s: %s", path, strerror(errno));
+        page = map(-1, MAP_SHARED | MAP_ANONYMOUS); /* shared with forks at least */
+        assert(page);
+    }
+    *out = xalloc(sizeof(**out));
+    (*out)->page = page;
+    status_beat(*out, clock_wall_ms());
+    return rc;
+}
+
+void
+status_close(struct status *s)
+{
+    if (!s)
+        return;
+    munmap(s->page, sizeof(*s->page));
+    free(s);
+}
+
+int64_t
+status_started_at(const struct status *s)
+{
+    return s->page->started_at;
+}
+
+void
+status_beat(struct status *s, int64_t now_ms)
+{
+    int64_t last = s->page->beat_at;
+
+    if (last > 0 && now_ms - last <= SILENCE_MS)
+        s->page->beat_at = now_ms;
+    else if (atomic_compare_exchange_strong(&s->page->beat_at, &last, now_ms))
+        s->page->started_at = now_ms;
+}
+
+void
+status_set_database(struct status *s, enum database_state db, int64_t now_ms)
+{
+    assert((int)db < STATES);
+    s->page->database = now_ms * STATES + (int)db;
+}
+
+enum database_state
+status_database(const struct status *s, int64_t now_ms)
+{
+    int64_t word = s->page->database;
+    enum database_state db = (enum database_state)(word % STATES);
+
+    if (db == DATABASE_CONNECTED && now_ms - word / STATES > SILENCE_MS)
+        return DATABASE_DOWN;
+    return db;
+}
