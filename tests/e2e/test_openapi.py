@@ -2,6 +2,8 @@
 description lets pass, the service takes. The page beside it loads nothing from elsewhere."""
 import json
 import re
+import shutil
+import subprocess
 import time
 import uuid
 
@@ -9,6 +11,7 @@ import jsonschema
 import pytest
 import requests
 
+from stack import ROOT
 from watch import body
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -280,3 +283,21 @@ def test_the_page_loads_nothing_from_elsewhere(stack):
         if address != "data:,":
             assert ":" not in address
             assert requests.get(stack.base_url + "/api-docs/" + address, timeout=10).status_code == 200
+
+
+def test_without_npm_the_page_is_the_plain_one(tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "cp", "mv", "rm", "mkdir"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    built = subprocess.run([ROOT / "etc/dev/docs", tmp_path / "docs"], cwd=ROOT, env={"PATH": str(tools)},
+                           capture_output=True, text=True, timeout=60)
+    assert built.returncode == 0 and "is the plain page" in built.stderr
+    assert (tmp_path / "docs/index.html").read_text() == (ROOT / "web/api-docs/plain.html").read_text()
+    assert {p.name for p in (tmp_path / "docs").iterdir()} == {"index.html", "plain.html", "plain.css", "plain.js"}
+
+
+def test_the_lockfile_pins_without_naming_a_registry():
+    lock = json.loads((ROOT / "web/api-docs/package-lock.json").read_text())
+    packages = [p for name, p in lock["packages"].items() if name]
+    assert packages and all("resolved" not in p and p["integrity"].startswith("sha512-") for p in packages)
