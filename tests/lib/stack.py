@@ -60,7 +60,7 @@ def until(what, seconds=10, every=0.02, say="it"):
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds * SLOW:g} s in vain for {say}")
+            raise AssertionError(f"waited {seconds * SLOW:g} s in vain for {say() if callable(say) else say}")
         time.sleep(every)
 
 
@@ -95,7 +95,7 @@ class Stack:
     def __init__(self, **env):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sk-"))
         self.dir.chmod(0o755)
-        self.run_dir = self.dir / "run"
+        self.run_dir = pathlib.Path(env.get("RUN_DIR", self.dir / "run"))
         self.reports = self.dir / "reports"
         self.reports.mkdir(mode=0o777)
         self.port = free_port()
@@ -149,7 +149,7 @@ class Stack:
                 start_new_session=True,
             )
         ready = self.run_dir / "ready"
-        while not ready.exists():
+        while not (ready.exists() and f":{self.port}/" in ready.read_text()):
             if self.process.poll() is not None:
                 raise RuntimeError("the stack did not start:\n" + self.output())
             time.sleep(0.02)
