@@ -13,6 +13,7 @@
 #include "lua_scripts.h"
 #include "redis_batch.h"
 #include "redis_url.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
@@ -157,8 +158,10 @@ receive_all(struct redis *r, struct redis_batch *b, int64_t deadline_ms)
 static enum io
 exchange(struct redis *r, struct redis_batch *b, int64_t deadline_ms)
 {
-    enum io io = send_all(r, b, deadline_ms);
+    enum io io;
 
+    assert(r->ctx);
+    io = send_all(r, b, deadline_ms);
     return io == IO_DONE ? receive_all(r, b, deadline_ms) : io;
 }
 

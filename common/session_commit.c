@@ -144,7 +144,7 @@ put_terms(struct arguments *a, const struct commit_terms *t, const struct sessio
 
     put_text(a, t->ld->version);
     put_text(a, t->ld->epoch);
-    if (c->changes > 0)
+    if (s && c->changes > 0)
         put_number(a, o->number[0], s->version);
     else
         put_text(a, "");

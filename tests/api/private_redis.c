@@ -164,6 +164,15 @@ join(struct buf *out, const redisReply *reply)
     }
 }
 
+int64_t
+patient_ms(int64_t ms)
+{
+    const char *slow = getenv("SLOW");
+    double factor = slow ? strtod(slow, NULL) : 1;
+
+    return factor > 1 ? (int64_t)((double)ms * factor) : ms;
+}
+
 const char *
 private_redis_ask(const struct private_redis *p, const char *fmt, ...)
 {

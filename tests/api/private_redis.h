@@ -32,4 +32,7 @@ struct conf private_redis_conf(const struct private_redis *p);
  * by spaces. Static. Aborts when there is no answer; an error reply is returned as text. */
 const char *private_redis_ask(const struct private_redis *p, const char *fmt, ...) PRINTF(2, 3);
 
+/* `ms` as the upper bound of a measured time: larger where SLOW says that all is slower. */
+int64_t patient_ms(int64_t ms);
+
 #endif

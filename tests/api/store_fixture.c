@@ -59,8 +59,8 @@ fixture_teardown(void **state)
 const char *
 fixture_participant(size_t place)
 {
-    static char id[4][ID_LEN + 1];
-    static int turn;
+    static _Thread_local char id[4][ID_LEN + 1];
+    static _Thread_local int turn;
     char *out = id[turn++ % 4];
 
     snprintf(out, ID_LEN + 1, "00000000-0000-4000-9000-%012x", (unsigned)place + 1);
