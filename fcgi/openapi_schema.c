@@ -201,8 +201,16 @@ static const struct {
 void
 openapi_put(struct buf *out, const char *text)
 {
-    for (; *text != '\0'; text++)
-        buf_char(out, *text == '\'' ? '"' : *text);
+    while (*text != '\0') {
+        size_t run = strcspn(text, "'");
+
+        buf_add(out, text, run);
+        text += run;
+        if (*text == '\'') {
+            buf_char(out, '"');
+            text++;
+        }
+    }
 }
 
 static void

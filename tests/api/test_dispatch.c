@@ -1,0 +1,669 @@
+/*
+ * Requests through everything between the web server and Redis, in process: parse, route, gate,
+ * handler, store, rendered answer.
+ */
+#include "common/arena.h"
+#include "common/redis.h"
+#include "fcgi/service.h"
+#include "private_redis.h"
+#include "tests/lib/fake_io.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ID "0e6c81f0-58b2-4f6f-9d39-6f4f4a6d2f01"
+#define P1 "11111111-1111-4111-8111-111111111111"
+#define P2 "22222222-2222-4222-8222-222222222222"
+#define OWN_READS 2 /* of redis_reads itself: the INFO, and the end of the connection before \
+                     */
+#define BODY                                                                                 \
+    "{\"session_id\":\"" ID "\",\"sync_mode\":\"per_participant\",\"total_time_ms\":120000," \
+    "\"increment_ms\":2000,\"metadata\":{\"a\":[1.50,\"x/y\"]},\"participants\":["           \
+    "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":60000},"       \
+    "{\"participant_id\":\"" P2 "\",\"participant_index\":1,\"total_time_ms\":60000}]}"
+#define ONE "/v1/sessions/" ID
+
+static struct private_redis server;
+static struct conf conf;
+static struct service service;
+static char status_file[64];
+
+/* The answer to the newest request. */
+static struct buf answer;
+static int status;
+
+static void
+set_conf(void)
+{
+    conf = private_redis_conf(&server);
+    conf.app_env = ENV_TEST;
+    conf.allowed_origins = "";
+    conf.allow_anonymous = "";
+    conf.database_url = "";
+    conf.trusted_proxies = "";
+    conf.status_file = status_file;
+    conf.max_body_bytes = 4096;
+    conf.strict_body = true;
+    conf.rate_limit_create = (struct limit_rule){ 5, 60000, 0 };
+    conf.rate_limit_get = (struct limit_rule){ 100, 60000, 0 };
+    conf.rate_limit_time = (struct limit_rule){ 60, 60000, 0 };
+    conf.rate_limit_general = (struct limit_rule){ 100, 60000, 0 };
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    set_conf();
+    private_redis_ask(&server, "FLUSHALL");
+    service_init(&service, &conf);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    service_fini(&service);
+    return 0;
+}
+
+static int
+send_fake(struct fake_io *fake)
+{
+    service_answer(&service, &fake->super);
+    assert_int_equal(fake->finished, 1);
+    buf_clear(&answer);
+    buf_add(&answer, fake->out.data, fake->out.len);
+    fake_fini(fake);
+    assert_int_equal(strncmp(buf_cstr(&answer), "Status: ", 8), 0);
+    status = (int)strtol(buf_cstr(&answer) + 8, NULL, 10);
+    return status;
+}
+
+/* body NULL: none. Returns the status. */
+static int
+ask(const char *method, const char *path, const char *body)
+{
+    struct fake_io fake;
+
+    fake_init(&fake, method, path, body);
+    return send_fake(&fake);
+}
+
+static int
+ask_with(const char *method, const char *path, const char *body, const char *name,
+         const char *value)
+{
+    struct fake_io fake;
+
+    fake_init(&fake, method, path, body);
+    fake_set(&fake, name, value);
+    return send_fake(&fake);
+}
+
+static bool
+has(const char *part)
+{
+    return strstr(buf_cstr(&answer), part) != NULL;
+}
+
+static void
+expect(int want, const char *part)
+{
+    if (status != want || !has(part))
+        fail_msg("wanted %d with %s, got %s", want, part, buf_cstr(&answer));
+}
+
+/* The value of one answer header into `out`; "" when it is missing. */
+static const char *
+header(const char *name)
+{
+    static char out[256];
+    char line[64];
+    const char *at;
+
+    snprintf(line, sizeof(line), "\r\n%s: ", name);
+    at = strstr(buf_cstr(&answer), line);
+    out[0] = '\0';
+    if (at != NULL) {
+        at += strlen(line);
+        snprintf(out, sizeof(out), "%.*s", (int)strcspn(at, "\r"), at);
+    }
+    return out;
+}
+
+/* How often Redis has read from a socket: what is sent together is read together. */
+static int64_t
+redis_reads(void)
+{
+    const char *stats = private_redis_ask(&server, "INFO stats");
+
+    return strtoll(strstr(stats, "total_reads_processed:") + 22, NULL, 10);
+}
+
+/* ---- the life of a session ---- */
+
+static void
+a_session_lives(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("POST", "/api/v1/sessions", BODY), 201);
+    assert_string_equal(header("Location"), "/api/v1/sessions/" ID);
+    assert_int_not_equal(strtoll(header("Server-Time"), NULL, 10), 0);
+    expect(201, "\"status\":\"pending\",\"version\":1,");
+    expect(201, "\"metadata\":{\"a\":[1.50,\"x/y\"]}");
+
+    ask("POST", "/v1/sessions", BODY);
+    expect(200, "\"version\":1,"); /* the same again */
+    ask("POST", ONE "/start", NULL);
+    expect(200, "\"status\":\"running\",\"version\":2,");
+    ask("POST", "/api/sessions/" ID "/switch/", "{\"current_participant_id\":\"" P1 "\"}");
+    expect(200, "\"active_participant_id\":\"" P2 "\"");
+    assert_true(has("\"version\":3,\"cycle_number\":2"));
+    assert_false(has("sync_mode"));
+    ask("POST", ONE "/pause", "{}");
+    expect(200, "\"status\":\"paused\",\"version\":4,");
+    ask("POST", ONE "/resume", "{\"expected_version\":4}");
+    expect(200, "\"status\":\"running\",\"version\":5,");
+    ask("POST", ONE "/complete", NULL);
+    expect(200, "\"status\":\"completed\",\"version\":6,");
+    ask("POST", ONE "/complete", NULL);
+    expect(200, "\"version\":6,");
+    ask("DELETE", ONE, NULL);
+    expect(204, "");
+    ask("GET", ONE, NULL);
+    expect(404, "{\"error\":{\"code\":\"SESSION_NOT_FOUND\",\"message\":\"Session " ID
+                " not found\"}}");
+    ask("DELETE", ONE, NULL);
+    expect(204, "");
+}
+
+static void
+an_id_is_made_when_none_is_sent(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/sessions",
+        "{\"sync_mode\":\"per_participant\",\"total_time_ms\":1000,\"participants\":["
+        "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":1000}]}");
+    expect(201, "\"session_id\":\"");
+    assert_int_equal(ask("GET", header("Location"), NULL), 200);
+}
+
+static void
+guards_and_transitions_fail_as_said(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/sessions", BODY);
+    ask("POST", ONE "/switch", NULL);
+    expect(400, "\"INVALID_STATE_TRANSITION\",\"message\":\"Session " ID
+                " not running (current status: pending)\"");
+    ask("POST", ONE "/start", "{\"expected_version\":7}");
+    expect(409, "\"details\":{\"expected_version\":7,\"actual_version\":1}");
+    ask("POST", ONE "/start", NULL);
+    ask("POST", ONE "/switch", "{\"current_participant_id\":\"" P2 "\"}");
+    expect(409, "\"CONFLICT\"");
+    ask("POST", ONE "/switch", "{\"next_participant_id\":\"" ID "\"}");
+    expect(400, "\"VALIDATION_ERROR\",\"message\":\"Participant " ID " not found in session\"");
+    ask("POST", "/v1/sessions/" P1 "/start", NULL);
+    expect(404, "\"SESSION_NOT_FOUND\"");
+    ask("DELETE", ONE, "{\"expected_version\":9}");
+    expect(409, "\"actual_version\":2");
+}
+
+static void
+unbuilt_modes_and_duplicates_are_refused(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/sessions",
+        "{\"sync_mode\":\"per_cycle\",\"total_time_ms\":1000,\"participants\":["
+        "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":1000}]}");
+    expect(400, "\"unsupported_mode\"");
+    ask("POST", "/v1/sessions",
+        "{\"sync_mode\":\"per_participant\",\"total_time_ms\":1000,\"participants\":["
+        "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":1000},"
+        "{\"participant_id\":\"" P1 "\",\"participant_index\":1,\"total_time_ms\":1000}]}");
+    expect(400, "\"VALIDATION_ERROR\"");
+}
+
+/* ---- reads ---- */
+
+static void
+etags_name_the_state(void **state)
+{
+    char etag[128], list[400];
+
+    (void)state;
+    ask("POST", "/v1/sessions", BODY);
+    ask("GET", ONE, NULL);
+    expect(200, "\r\nCache-Control: no-cache\r\n");
+    snprintf(etag, sizeof(etag), "%s", header("ETag"));
+    assert_int_equal(strncmp(etag, "W/\"", 3), 0);
+
+    ask_with("GET", ONE, NULL, "HTTP_IF_NONE_MATCH", etag);
+    expect(304, "\r\nETag: W/\"");
+    assert_string_equal(header("Content-Type"), "");
+    assert_int_not_equal(strtoll(header("Server-Time"), NULL, 10), 0);
+    assert_int_equal(ask_with("GET", ONE, NULL, "HTTP_IF_NONE_MATCH", etag + 2), 304);
+    assert_int_equal(ask_with("GET", ONE, NULL, "HTTP_IF_NONE_MATCH", "*"), 304);
+    snprintf(list, sizeof(list), "\"x\" ,W/\"y\",%s", etag);
+    assert_int_equal(ask_with("GET", ONE, NULL, "HTTP_IF_NONE_MATCH", list), 304);
+    assert_int_equal(ask_with("GET", ONE, NULL, "HTTP_IF_NONE_MATCH", "\"x\", W/\"\", ,"), 200);
+    assert_int_equal(ask_with("GET", ONE, NULL, "HTTP_IF_NONE_MATCH", ""), 200);
+
+    ask("POST", ONE "/start", NULL);
+    assert_int_equal(ask_with("GET", ONE, NULL, "HTTP_IF_NONE_MATCH", etag), 200);
+    assert_string_not_equal(header("ETag"), etag);
+}
+
+static void
+head_is_get_without_a_body(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/sessions", BODY);
+    ask("HEAD", ONE, NULL);
+    expect(200, "\r\nETag: W/\"");
+    assert_true(strtol(header("Content-Length"), NULL, 10) > 500);
+    assert_string_equal(strstr(buf_cstr(&answer), "\r\n\r\n"), "\r\n\r\n");
+}
+
+static void
+time_has_its_stamps(void **state)
+{
+    long long ms, receive, transmit;
+
+    (void)state;
+    ask("GET", "/v1/time", NULL);
+    expect(200, ",\"server_version\":\"2.0.0\",\"drift_tolerance_ms\":50,");
+    assert_int_equal(
+        sscanf(strstr(buf_cstr(&answer), "{\"timestamp_ms\""),
+               "{\"timestamp_ms\":%lld,\"server_version\":\"2.0.0\","
+               "\"drift_tolerance_ms\":50,\"receive_us\":%lld,\"transmit_us\":%lld}",
+               &ms, &receive, &transmit),
+        3);
+    assert_true(receive <= transmit);
+    assert_true(transmit - receive < 2000000);
+    assert_int_equal(ms, transmit / 1000);
+    assert_int_equal(ms, strtoll(header("Server-Time"), NULL, 10));
+}
+
+static void
+health_never_fails(void **state)
+{
+    (void)state;
+    private_redis_ask(&server, "SET t:{lim}x 1");
+    ask("GET", "/health", NULL);
+    expect(200, "{\"status\":\"ok\",\"timestamp\":");
+    expect(200, "\"database\":\"off\",\"redis\":\"connected\",\"timekeeper\":\"absent\"}");
+    assert_string_equal(header("RateLimit-Limit"), "");
+    assert_string_equal(header("Access-Control-Allow-Origin"), "*");
+    ask("GET", "/ready", NULL);
+    expect(200, "{\"ready\":true,\"status\":\"ready\"}");
+
+    private_redis_kill(&server);
+    ask("GET", "/health", NULL);
+    expect(200, "\"redis\":\"down\",\"timekeeper\":\"absent\"}");
+    ask("GET", "/ready", NULL);
+    expect(503, "{\"ready\":false,\"status\":\"not_ready\",\"error\":\"");
+    ask("GET", ONE, NULL);
+    expect(503, "\"STORE_UNAVAILABLE\"");
+    assert_string_equal(header("Retry-After"), "1");
+    ask("GET", "/v1/time", NULL);
+    expect(503, "\"STORE_UNAVAILABLE\"");
+    private_redis_restart(&server);
+}
+
+static void
+a_draining_worker_is_not_ready(void **state)
+{
+    (void)state;
+    service.app.draining = true;
+    ask("GET", "/ready", NULL);
+    expect(503, "\"not_ready\"");
+    assert_int_equal(ask("GET", "/health", NULL), 200);
+}
+
+static void
+anonymous_production_is_shown(void **state)
+{
+    (void)state;
+    conf.app_env = ENV_PRODUCTION;
+    ask("GET", "/health", NULL);
+    expect(200, ",\"anonymous\":\"sync\"}");
+    conf.app_env = ENV_TEST;
+    ask("GET", "/health", NULL);
+    assert_false(has("anonymous"));
+}
+
+/* ---- what is no route ---- */
+
+static void
+unknown_paths_and_methods(void **state)
+{
+    (void)state;
+    ask("GET", "/nope", NULL);
+    expect(404, "{\"error\":{\"code\":\"NOT_FOUND\",\"message\":\"Cannot GET /nope\"}}");
+    assert_int_equal(ask("GET", "/", NULL), 404);
+    assert_int_equal(ask("GET", "/api/health", NULL), 404);
+    ask("POST", "/v1/time", NULL);
+    expect(405, "\"METHOD_NOT_ALLOWED\"");
+    assert_string_equal(header("Allow"), "GET, HEAD, OPTIONS");
+    ask("PATCH", ONE, NULL);
+    assert_string_equal(header("Allow"), "GET, HEAD, DELETE, OPTIONS");
+    ask("BREW", ONE "/start", NULL);
+    expect(405, "BREW is not allowed here");
+    ask("GET", "/v1/%zz", NULL);
+    expect(400, "\"BAD_REQUEST\"");
+    ask("GET", "/v1/sessions/x%2fy", NULL);
+    expect(400, "\"BAD_REQUEST\"");
+}
+
+static void
+preflights_are_granted(void **state)
+{
+    (void)state;
+    ask_with("OPTIONS", ONE "/switch", NULL, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
+             "content-type,x-mine");
+    expect(204, "\r\nAccess-Control-Allow-Methods: GET,HEAD,PUT,PATCH,POST,DELETE\r\n");
+    assert_string_equal(header("Access-Control-Allow-Headers"), "content-type,x-mine");
+    ask_with("OPTIONS", "/anything", NULL, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "a\r\nb");
+    expect(204, "");
+    assert_string_equal(header("Access-Control-Allow-Headers"), "");
+}
+
+static void
+request_ids_come_back(void **state)
+{
+    (void)state;
+    ask_with("GET", "/nope", NULL, "HTTP_X_REQUEST_ID", "mine-1");
+    assert_string_equal(header("X-Request-Id"), "mine-1");
+    ask_with("GET", "/nope", NULL, "HTTP_X_REQUEST_ID", "not mine");
+    assert_string_not_equal(header("X-Request-Id"), "not mine");
+    assert_string_not_equal(header("X-Request-Id"), "");
+}
+
+/* ---- the gate ---- */
+
+static void
+ids_in_paths_are_checked(void **state)
+{
+    static const char *const bad[] = { "x", "0e6c81f0-58b2-0f6f-9d39-6f4f4a6d2f01",
+                                       "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF" };
+    static const char *const good[] = { "00000000-0000-0000-0000-000000000000",
+                                        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+                                        "0E6C81F0-58B2-4F6F-9D39-6F4F4A6D2F01" };
+    char path[96];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "/v1/sessions/%s", bad[i]);
+        ask("GET", path, NULL);
+        expect(400,
+               "{\"error\":{\"code\":\"VALIDATION_ERROR\",\"message\":\"Request validation "
+               "failed\",\"details\":[{\"field\":\"id\",\"message\":\"Session ID must be a "
+               "valid UUID\",\"code\":\"invalid_format\"}]}}");
+        snprintf(path, sizeof(path), "/v1/sessions/%s", good[i]);
+        assert_int_equal(ask("GET", path, NULL), 404);
+    }
+}
+
+static void
+bodies_are_checked(void **state)
+{
+    static const struct {
+        const char *body, *want;
+        int status;
+    } cases[] = {
+        { "{", "\"MALFORMED_JSON\"", 400 },
+        { "{\"a\":1,\"a\":1}", "\"MALFORMED_JSON\"", 400 },
+        { "{} x", "\"MALFORMED_JSON\"", 400 },
+        { "[]",
+          "[{\"field\":\"\",\"message\":\"Invalid input: expected object, received array\"",
+          400 },
+        { "null",
+          "[{\"field\":\"\",\"message\":\"Invalid input: expected object, received null\"",
+          400 },
+        { "{\"x\":1}", "{\"field\":\"x\",\"message\":\"Unrecognized key: \\\"x\\\"\"", 400 },
+        { "{\"expected_version\":\"1\"}", "\"invalid_type\"", 400 },
+        { "{\"expected_version\":0}", "\"too_small\"", 400 },
+    };
+
+    (void)state;
+    ask("POST", "/v1/sessions", BODY);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ask("POST", ONE "/start", cases[i].body);
+        expect(cases[i].status, cases[i].want);
+    }
+    ask("POST", ONE "/switch", "{\"next_participant_id\":\"x\"}");
+    expect(400, "Next participant ID must be a valid UUID");
+    ask("GET", ONE, NULL);
+    expect(200, "\"version\":1,");
+}
+
+static void
+media_types(void **state)
+{
+    static const struct {
+        const char *type;
+        bool strict_ok, counts; /* counts: as a body, when it need not be JSON */
+    } cases[] = {
+        { "application/json", true, true },
+        { "APPLICATION/JSON; charset=UTF-8", true, true },
+        { "application/json;charset=\"utf-8\"", true, true },
+        { "application/json; charset=latin1", false, false },
+        { "application/json; charset=utf-80", false, false },
+        { "application/jsonx", false, false },
+        { "text/plain", false, false },
+        { "", false, false },
+        { NULL, false, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int want_strict = cases[i].strict_ok ? 404 : 415;
+
+        conf.strict_body = true;
+        assert_int_equal(ask_with("POST", ONE "/start", "{}", "CONTENT_TYPE", cases[i].type),
+                         want_strict);
+        conf.strict_body = false; /* reference clients: any other type is no body */
+        assert_int_equal(ask_with("POST", ONE "/start", "{bad", "CONTENT_TYPE", cases[i].type),
+                         cases[i].counts ? 400 : 404);
+        assert_int_equal(
+            ask_with("POST", ONE "/start", "{\"x\":1}", "CONTENT_TYPE", cases[i].type), 404);
+    }
+    conf.strict_body = true;
+    assert_int_equal(ask_with("POST", ONE "/start", "", "CONTENT_TYPE", "text/plain"), 404);
+}
+
+static void
+sizes(void **state)
+{
+    struct fake_io fake;
+    char *big = xalloc(5001);
+
+    (void)state;
+    memset(big, ' ', 5000);
+    big[0] = '{';
+    big[4095] = '}';
+    big[4096] = '\0';
+    assert_int_equal(ask("POST", ONE "/start", big), 404); /* just fits */
+    big[4096] = ' ';
+    ask("POST", ONE "/start", big);
+    expect(413, "\"PAYLOAD_TOO_LARGE\"");
+
+    /* chunked: no length is said, and whether there is a body shows when reading */
+    fake_init(&fake, "POST", ONE "/start", big);
+    fake_set(&fake, "CONTENT_LENGTH", NULL);
+    fake.super.reads_to_end = true;
+    assert_int_equal(send_fake(&fake), 413);
+    fake_init(&fake, "POST", ONE "/start", "{\"expected_version\":\"x\"}");
+    fake_set(&fake, "CONTENT_LENGTH", "");
+    fake.super.reads_to_end = true;
+    assert_int_equal(send_fake(&fake), 400);
+    fake_init(&fake, "POST", ONE "/start", NULL);
+    fake.super.reads_to_end = true;
+    assert_int_equal(send_fake(&fake), 404);
+
+    /* less than was said is never acted on */
+    fake_init(&fake, "POST", ONE "/start", "{}");
+    fake_set(&fake, "CONTENT_LENGTH", "3");
+    send_fake(&fake);
+    expect(400, "shorter than its Content-Length");
+    free(big);
+}
+
+static void
+nobody_is_let_in_without_a_token(void **state)
+{
+    (void)state;
+    conf.auth_required = true;
+    conf.rate_limit_general.count = 3;
+    ask("POST", "/v1/sessions", "{");
+    expect(401, "{\"error\":{\"code\":\"UNAUTHENTICATED\"");
+    assert_string_equal(header("WWW-Authenticate"), "Bearer");
+    assert_string_equal(header("RateLimit-Limit"), "3");
+    assert_string_equal(header("RateLimit-Remaining"), "2");
+    assert_int_equal(ask("GET", ONE, NULL), 401);
+    assert_int_equal(ask("DELETE", ONE, NULL), 401);
+    assert_int_equal(ask("GET", ONE, NULL), 429); /* failed authentications are limited */
+    assert_int_equal(ask("GET", "/v1/time", NULL), 200);
+    assert_int_equal(ask("GET", "/health", NULL), 200);
+}
+
+/* ---- limits ---- */
+
+static void
+reads_are_limited_in_their_own_round_trip(void **state)
+{
+    int64_t reads;
+
+    (void)state;
+    conf.rate_limit_get.count = 2;
+    ask("POST", "/v1/sessions", BODY);
+    reads = redis_reads();
+    ask("GET", ONE, NULL);
+    expect(200,
+           "\r\nRateLimit-Policy: 2;w=60\r\nRateLimit-Limit: 2\r\nRateLimit-Remaining: 1\r\n");
+    assert_int_equal(redis_reads() - reads, OWN_READS + 1);
+    ask("GET", ONE, NULL);
+    assert_string_equal(header("RateLimit-Remaining"), "0");
+    ask("GET", ONE, NULL);
+    expect(429, "{\"error\":{\"code\":\"RATE_LIMIT_EXCEEDED\",\"message\":\"Too many requests, "
+                "please try again later\",\"retry_after_seconds\":");
+    assert_in_range(strtol(header("Retry-After"), NULL, 10), 1, 120);
+    /* other kinds and other addresses have counts of their own */
+    assert_int_equal(ask("POST", ONE "/start", NULL), 200);
+    assert_int_equal(ask_with("GET", ONE, NULL, "REMOTE_ADDR", "192.0.2.2"), 200);
+}
+
+static void
+what_ends_early_counts_too(void **state)
+{
+    (void)state;
+    conf.rate_limit_general.count = 3;
+    ask("POST", ONE "/start", "{");
+    expect(400, "\r\nRateLimit-Remaining: 2\r\n");
+    ask("POST", "/v1/sessions/x/start", NULL);
+    expect(400, "\r\nRateLimit-Remaining: 1\r\n");
+    ask_with("POST", ONE "/start", "{}", "CONTENT_TYPE", "text/plain");
+    expect(415, "\r\nRateLimit-Remaining: 0\r\n");
+    ask("POST", ONE "/start", "{");
+    expect(429, "\"RATE_LIMIT_EXCEEDED\"");
+}
+
+static void
+switches_are_limited_by_session(void **state)
+{
+    int64_t reads;
+
+    (void)state;
+    ask("POST", "/v1/sessions", BODY);
+    ask("POST", ONE "/start", NULL);
+    reads = redis_reads();
+    ask("POST", ONE "/switch", NULL);
+    expect(200,
+           "\r\nRateLimit-Policy: 10;w=1\r\nRateLimit-Limit: 10\r\nRateLimit-Remaining: 9\r\n");
+    assert_int_equal(redis_reads() - reads, OWN_READS + 2);
+    conf.rate_limit_switch.count = 1;
+    ask("POST", ONE "/switch", NULL);
+    expect(429, "\"Too many cycle switches for this session, please slow down\"");
+    assert_true(strtol(header("Retry-After"), NULL, 10) >= 1);
+}
+
+static void
+without_limits_the_headers_stay(void **state)
+{
+    (void)state;
+    conf.rate_limit_enabled = false;
+    conf.rate_limit_time.count = 1;
+    for (int i = 0; i < 5; i++) {
+        ask("GET", "/v1/time", NULL);
+        expect(200,
+               "\r\nRateLimit-Limit: 1\r\nRateLimit-Remaining: 1\r\nRateLimit-Reset: 60\r\n");
+    }
+    conf.rate_limit_create.count = 1;
+    assert_int_equal(ask("POST", "/v1/sessions", BODY), 201);
+    assert_int_equal(ask("POST", "/v1/sessions", "{"), 400);
+    assert_string_equal(private_redis_ask(&server, "KEYS *lim*"), "");
+}
+
+/* The limiter alone is broken: its key has another type. The store works, so requests pass. */
+static void
+a_broken_limiter_lets_pass(void **state)
+{
+    (void)state;
+    ask("GET", "/v1/time", NULL);
+    assert_int_equal(status, 200);
+    private_redis_ask(&server, "SET %s x", private_redis_ask(&server, "KEYS *lim*"));
+    ask("GET", "/v1/time", NULL);
+    expect(200, "\r\nRateLimit-Remaining: 60\r\n");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(a_session_lives),
+        T(an_id_is_made_when_none_is_sent),
+        T(guards_and_transitions_fail_as_said),
+        T(unbuilt_modes_and_duplicates_are_refused),
+        T(etags_name_the_state),
+        T(head_is_get_without_a_body),
+        T(time_has_its_stamps),
+        T(health_never_fails),
+        T(a_draining_worker_is_not_ready),
+        T(anonymous_production_is_shown),
+        T(unknown_paths_and_methods),
+        T(preflights_are_granted),
+        T(request_ids_come_back),
+        T(ids_in_paths_are_checked),
+        T(bodies_are_checked),
+        T(media_types),
+        T(sizes),
+        T(nobody_is_let_in_without_a_token),
+        T(reads_are_limited_in_their_own_round_trip),
+        T(what_ends_early_counts_too),
+        T(switches_are_limited_by_session),
+        T(without_limits_the_headers_stay),
+        T(a_broken_limiter_lets_pass),
+#undef T
+    };
+    int failed;
+
+    private_redis_start(&server);
+    snprintf(status_file, sizeof(status_file), "/tmp/sk-status-%d", (int)getpid());
+    buf_init(&answer, 16 * 1024 * 1024);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    buf_fini(&answer);
+    unlink(status_file);
+    private_redis_stop(&server);
+    return failed;
+}
