@@ -144,10 +144,10 @@ show_duration(int64_t ms, struct buf *out)
 {
     size_t i = 0;
 
-    while (ms % units[i].ms != 0 || (ms == 0 && units[i].ms > 1))
+    while (ms % units[i].ms != 0)
         i++;
     buf_i64(out, ms / units[i].ms);
-    buf_str(out, units[i].name);
+    buf_str(out, ms == 0 ? "" : units[i].name);
 }
 
 static void

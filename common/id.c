@@ -82,7 +82,7 @@ id_is_uuid(const char *s, size_t len)
 
     if (!id_is_uuid_shape(s, len))
         return false;
-    if (s[14] >= '1' && s[14] <= '8' && memchr("89abAB", s[19], 6))
+    if (s[14] >= '1' && s[14] <= '8' && strchr("89abAB", s[19]))
         return true;
     return memcmp(s, nil, ID_LEN) == 0 || memcmp(s, max, ID_LEN) == 0;
 }

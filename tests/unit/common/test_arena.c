@@ -161,6 +161,7 @@ end_of_child(size_t cap, size_t n)
         close(STDERR_FILENO);
         (void)arena_alloc(a, 1);
         (void)arena_alloc(a, n);
+        arena_free(a);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -112,7 +112,7 @@ test_values(void **state)
         { "DRAIN_SECONDS", "15", "15s" },
         { "DRAIN_SECONDS", "250ms", "250ms" },
         { "DRAIN_SECONDS", "2m", "2m" },
-        { "DRAIN_SECONDS", "0", "0ms" },
+        { "DRAIN_SECONDS", "0", "0" },
         { "DRAIN_SECONDS", "601", NULL },
         { "DRAIN_SECONDS", "11m", NULL },
         { "DRAIN_SECONDS", "1 s", NULL },

@@ -93,7 +93,10 @@ test_processes_share(void **state)
         enum rc rc = status_open(path, &mine, NULL);
 
         status_set_database(mine, DATABASE_DOWN, now);
-        _exit(rc == RC_OK && status_started_at(mine) == status_started_at(s) ? 0 : 1);
+        rc = status_started_at(mine) == status_started_at(s) ? rc : RC_INTERNAL;
+        status_close(mine);
+        status_close(s);
+        _exit(rc == RC_OK ? 0 : 1);
     }
     assert_int_equal(waitpid(pid, &end, 0), pid);
     assert_int_equal(end, 0);
@@ -233,6 +236,7 @@ test_racing_openers_agree(void **state)
                 while (status_database(s, now) != DATABASE_DOWN)
                     if (clock_wall_ms() > now + 20000)
                         _exit(2);
+                status_close(s);
                 _exit(0);
             }
         close(go[0]);
