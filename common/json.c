@@ -80,8 +80,6 @@ utf8_len(const char *s, size_t len)
 
 /* ---- escapes ---- */
 
-static const char hex_digits[] = "0123456789abcdef";
-
 /* The value of 4 hex digits; UINT32_MAX when they are not. */
 static uint32_t
 hex4(const char *s, size_t len)
@@ -92,12 +90,14 @@ hex4(const char *s, size_t len)
     if (len < 4)
         return UINT32_MAX;
     for (i = 0; i < 4; i++) {
-        char c = (char)(s[i] >= 'A' && s[i] <= 'F' ? s[i] + ('a' - 'A') : s[i]);
-        const char *digit = memchr(hex_digits, c, 16);
+        int c = (unsigned char)s[i], letter = c | 0x20;
 
-        if (digit == NULL)
+        if (c >= '0' && c <= '9')
+            v = v << 4 | (uint32_t)(c - '0');
+        else if (letter >= 'a' && letter <= 'f')
+            v = v << 4 | (uint32_t)(letter - 'a' + 10);
+        else
             return UINT32_MAX;
-        v = v << 4 | (uint32_t)(digit - hex_digits);
     }
     return v;
 }
