@@ -12,7 +12,50 @@ connections and refuses new ones until `mend()`. By hand:
 
 import argparse
 import asyncio
+import collections
 import threading
+
+
+class Way(asyncio.Protocol):
+    """What arrives on one connection goes to its peer `delay` seconds later, its end too."""
+
+    def __init__(self, delay, on_made=lambda way: None):
+        self.delay, self.on_made = delay, on_made
+        self.peer = self.transport = None
+        self.pieces = collections.deque()  # timers say when, the queue says in which order
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.on_made(self)
+
+    def data_received(self, data):
+        self.later(data)
+
+    def eof_received(self):
+        self.later(b"")
+        return True  # the other direction lives on
+
+    def connection_lost(self, _error):
+        self.later(None)
+
+    def later(self, piece):
+        self.pieces.append(piece)
+        asyncio.get_running_loop().call_later(self.delay, self.pass_on)
+
+    def pass_on(self):
+        if self.peer is None or self.peer.transport is None:  # still connecting
+            asyncio.get_running_loop().call_later(0.005, self.pass_on)
+            return
+        piece = self.pieces.popleft()
+        out = self.peer.transport
+        if out.is_closing():
+            return
+        if piece:
+            out.write(piece)
+        elif piece is None:
+            out.close()
+        elif out.can_write_eof():
+            out.write_eof()
 
 
 class DelayProxy:
@@ -22,10 +65,10 @@ class DelayProxy:
         self.target, self.up, self.down = (host, target_port), up, down
         self.connections = 0  # so far, for tests that want to know that it was used
         self._cut = False
-        self._tasks = set()
+        self._ways = []
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(
-            asyncio.start_server(self._accept, "127.0.0.1", port)
+            self._loop.create_server(lambda: Way(up, self._accept), "127.0.0.1", port)
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}"
@@ -44,8 +87,6 @@ class DelayProxy:
         self._call(self._break(True))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
-        self._server.close()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
     def __enter__(self):
@@ -59,71 +100,28 @@ class DelayProxy:
 
     async def _break(self, cut):
         self._cut = cut
-        tasks = list(self._tasks) if cut else []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _accept(self, reader, writer):
-        self.connections += 1
-        task = asyncio.current_task()
-        self._tasks.add(task)
-        try:
-            if not self._cut:
-                await self._join(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # either side may go at any time
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def _join(self, reader, writer):
-        server_reader, server_writer = await asyncio.open_connection(*self.target)
-        ways = [
-            asyncio.ensure_future(_carry(reader, server_writer, self.up)),
-            asyncio.ensure_future(_carry(server_reader, writer, self.down)),
-        ]
-        try:
-            await asyncio.gather(*ways)
-        finally:
+        ways, self._ways = self._ways, []
+        if cut:
             for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            server_writer.transport.abort()
+                way.transport.abort()
+        await asyncio.sleep(0)
 
+    def _accept(self, client):
+        self.connections += 1
+        if self._cut:
+            client.transport.abort()
+            return
+        self._ways.append(client)
+        self._loop.create_task(self._join(client))
 
-async def _carry(reader, writer, delay):
-    """Pass on what arrives, each piece `delay` after its arrival, and the end likewise."""
-    loop = asyncio.get_running_loop()
-    pieces = asyncio.Queue()
-
-    async def receive():
-        while True:
-            piece = await reader.read(65536)
-            pieces.put_nowait((loop.time() + delay, piece))
-            if not piece:
-                return
-
-    receiving = asyncio.ensure_future(receive())
-    try:
-        while True:
-            # A connection that breaks while nothing is queued must not be waited for in vain.
-            getting = asyncio.ensure_future(pieces.get())
-            await asyncio.wait({getting, receiving}, return_when=asyncio.FIRST_COMPLETED)
-            if not getting.done() and pieces.empty():
-                getting.cancel()
-                await receiving
-                return
-            due, piece = await getting
-            await asyncio.sleep(max(0, due - loop.time()))
-            if not piece:
-                if writer.can_write_eof():
-                    writer.write_eof()
-                return
-            writer.write(piece)
-            await writer.drain()
-    finally:
-        receiving.cancel()
+    async def _join(self, client):
+        server = Way(self.down)
+        client.peer, server.peer = server, client
+        try:
+            await self._loop.create_connection(lambda: server, *self.target)
+            self._ways.append(server)
+        except OSError:
+            client.transport.abort()
 
 
 def main():
