@@ -8,6 +8,8 @@ import requests
 from load import Player, create_started, eventually
 from watch import Watcher, body, watch
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def own(make_stack):

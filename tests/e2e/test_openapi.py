@@ -263,7 +263,7 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("sent", BODIES, ids=lambda sent: json.dumps(sent)[-60:])
+@pytest.mark.parametrize("sent", BODIES, ids=range(len(BODIES)))
 def test_a_body_is_taken_exactly_when_its_schema_says_so(api, sent):
     valid = api.validator(api.body_schema("post", "/v1/sessions")).is_valid(sent)
     api.call("post", "/v1/sessions", 201 if valid else 400, json=sent)

@@ -3,8 +3,11 @@ import os
 import signal
 import time
 
+import pytest
+
 from load import Wrk, create_started
 
+pytestmark = pytest.mark.alone
 SECONDS = int(os.environ.get("LOAD_SECONDS", "8"))
 
 
