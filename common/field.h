@@ -33,11 +33,11 @@ enum field_type {
 struct field {
     const char *name;
     enum field_type type;
+    bool required;
     const char *label; /* "Total time": begins the messages of this field */
     int64_t min, max;  /* F_INT value, F_STR/F_ARRAY length, F_OBJECT bytes; both 0: no bound */
     const char *one_of;
     const struct field *items;
-    bool required;
     const char
         *missing; /* message when missing or of the wrong kind; NULL: zod's default text */
     const char *too_small; /* full message; NULL: made from label and min */
