@@ -24,6 +24,7 @@ struct worker {
     struct slot_page *page; /* NULL: no master */
     struct slot *slot;      /* never NULL */
     int epoll;
+    sigset_t leave;         /* TERM and USR1 */
     sigset_t waiting;       /* the mask while waiting for a connection */
     int64_t requests_left;  /* -1: no limit */
     int64_t drain_until_us; /* 0: not told to leave */
@@ -44,14 +45,12 @@ static void
 signals_setup(struct worker *w)
 {
     struct sigaction leave = { .sa_handler = on_leave }, ignore = { .sa_handler = SIG_IGN };
-    sigset_t blocked;
-
     sigemptyset(&leave.sa_mask);
     sigemptyset(&ignore.sa_mask);
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    sigemptyset(&w->leave);
+    sigaddset(&w->leave, SIGTERM);
+    sigaddset(&w->leave, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &w->leave, NULL);
     sigemptyset(&w->waiting);
     sigaction(SIGTERM, &leave, NULL);
     sigaction(SIGUSR1, &leave, NULL);
@@ -97,6 +96,16 @@ has_to_drain(const struct worker *w)
     return w->page == NULL || atomic_load(&w->page->stopping) || getppid() != w->page->master;
 }
 
+/* A signal that came during a request. epoll_pwait does not see it while connections wait. */
+static void
+take_signal(struct worker *w)
+{
+    static const struct timespec now = { 0 };
+
+    if (!told_to_leave && sigtimedwait(&w->leave, NULL, &now) > 0)
+        told_to_leave = 1;
+}
+
 /* False: leave now. While draining that is when nobody waits any more, or too long. */
 static bool
 wait_connection(struct worker *w)
@@ -104,6 +113,7 @@ wait_connection(struct worker *w)
     struct epoll_event ev;
     int n;
 
+    take_signal(w);
     for (;;) {
         if (told_to_leave && w->drain_until_us == 0) {
             w->drain_until_us = clock_mono_us() + w->conf->drain_ms * 1000;

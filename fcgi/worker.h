@@ -3,9 +3,10 @@
  *
  * What a switch costs here: two round trips to Redis (load with limits and TIME; commit), no
  * other one ever. System calls beside those of the two: epoll_pwait, accept, poll, read, write,
- * close for the FastCGI connection, one write for the access line. Memory: the arena and
- * all buffers are kept between requests; what is allocated anew is libfcgi's streams and
- * parameters, the body's json-c objects, hiredis's replies, and the session's participants.
+ * close for the FastCGI connection, a look for signals, one write for the access line.
+ * Memory: the arena and all buffers are kept between requests; what is allocated anew is
+ * libfcgi's streams and parameters, the body's json-c objects, hiredis's replies, and the
+ * session's participants.
  *
  * Signals: TERM and USR1 (what multiwatch sends) say "leave". They are blocked but while the
  * worker waits for a connection, so they never cut a request: with libfcgi a signal
