@@ -1,12 +1,14 @@
 /*
  * The page holds a few 64-bit numbers, each read and written in one piece; what belongs
- * together (a database state and when it was said) is packed into one of them. A file of ours
- * with another layout, as another release leaves it, is replaced by a new file; processes that
- * still hold the old one keep sharing that. Openers take turns by a lock on the file.
+ * together (a database state and when it was said) is packed into one of them. The area of the
+ * metrics follows. A file of ours with another layout, as another release leaves it, is
+ * replaced by a new file; processes that still hold the old one keep sharing that. Openers take
+ * turns by a lock on the file.
  */
 #include "status.h"
 #include "arena.h"
 #include "clock.h"
+#include "metrics.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,7 +21,8 @@
 #include <unistd.h>
 
 #define MAGIC 0x534b7374LL /* "SKst" */
-#define LAYOUT (MAGIC << 32 | 1)
+#define PAGE_VERSION 2
+#define METRICS_AT 64    /* a cache line of its own for what is read all the time */
 #define SILENCE_MS 10000 /* after this much of it the service was down */
 #define STATES 4         /* room for enum database_state in one number with an instant */
 #define OPEN_TRIES 200   /* 5 ms apart: nobody waits for ever for somebody's lock */
@@ -36,11 +39,24 @@ struct status {
 };
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "processes share these: no hidden locks");
+static_assert(sizeof(struct page) <= METRICS_AT, "the metrics begin behind it");
+
+static int64_t
+our_layout(void)
+{
+    return MAGIC << 32 | (uint32_t)(metrics_layout() * 31 + PAGE_VERSION);
+}
+
+static size_t
+file_size(void)
+{
+    return METRICS_AT + metrics_size();
+}
 
 static struct page *
 map(int fd, int flags)
 {
-    void *p = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, flags, fd, 0);
+    void *p = mmap(NULL, file_size(), PROT_READ | PROT_WRITE, flags, fd, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }
@@ -62,7 +78,7 @@ is_current(const char *path, int fd)
 static int
 prepare(const char *path, int fd)
 {
-    int64_t layout = 0;
+    int64_t layout = 0, ours = our_layout();
     struct stat st;
 
     if (fstat(fd, &st) < 0)
@@ -73,17 +89,17 @@ prepare(const char *path, int fd)
         return EAGAIN;
     if (st.st_size > 0 && pread(fd, &layout, sizeof(layout), 0) != sizeof(layout))
         return EINVAL;
-    if (layout == LAYOUT && st.st_size == sizeof(struct page))
+    if (layout == ours && st.st_size == (off_t)file_size())
         return 0;
     if (layout >> 32 == MAGIC)
         return unlink(path) < 0 ? errno : EAGAIN;
     if (st.st_size > 0)
         return EINVAL;
-    layout = LAYOUT;
-    if (fchmod(fd, 0660) < 0 || ftruncate(fd, sizeof(struct page)) < 0 ||
-        pwrite(fd, &layout, sizeof(layout), 0) != sizeof(layout))
+    /* the layout first: what is left of an attempt that ends here is known as ours */
+    if (fchmod(fd, 0660) < 0 || pwrite(fd, &ours, sizeof(ours), 0) != sizeof(ours))
         return errno;
-    return 0;
+    /* all of it now: a full file system would end whoever touches a page that is not there */
+    return posix_fallocate(fd, 0, (off_t)file_size());
 }
 
 /* The mapped file, or NULL and errno; EAGAIN when it was replaced, or another has the lock. */
@@ -137,8 +153,14 @@ status_close(struct status *s)
 {
     if (!s)
         return;
-    munmap(s->page, sizeof(*s->page));
+    munmap(s->page, file_size());
     free(s);
+}
+
+void *
+status_metrics(struct status *s)
+{
+    return (char *)s->page + METRICS_AT;
 }
 
 int64_t

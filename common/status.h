@@ -1,7 +1,8 @@
 /*
  * status.h - what the processes of one host tell each other, in one small mmapped file
- * (conf status_file): when the service came up, and whether PostgreSQL answers. The broadcaster
- * writes it every 2 s, workers read it for /health. Reading costs no syscall.
+ * (conf status_file): when the service came up, whether PostgreSQL answers, and the metrics
+ * (metrics.h). The broadcaster writes the first two every 2 s, workers read them for /health.
+ * Reading costs no syscall.
  */
 #ifndef COMMON_STATUS_H
 #define COMMON_STATUS_H
@@ -17,6 +18,9 @@ struct status; /* opaque */
  * not ours; then *out is a private page, so that everything works but for the sharing. */
 enum rc status_open(const char *path, struct status **out, struct fail *f) MUSTCHECK;
 void status_close(struct status *s);
+
+/* Where the processes of the host count, for metrics_attach: until status_close. */
+void *status_metrics(struct status *s);
 
 /* When the service came up, epoch ms, never 0 (written once by whoever comes first after a
  * pause of 10 s). */

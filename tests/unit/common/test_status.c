@@ -195,6 +195,26 @@ test_another_layout_is_replaced(void **state)
     status_close(s);
 }
 
+/* What is left when the first opener was killed, or found no room. */
+static void
+test_a_half_made_file_is_replaced(void **state)
+{
+    struct status *s = open_ok();
+    struct stat st;
+    off_t whole;
+
+    (void)state;
+    assert_int_equal(stat(path, &st), 0);
+    whole = st.st_size;
+    assert_true(st.st_blocks * 512 >= whole); /* no page of it can be missing later */
+    status_close(s);
+    assert_int_equal(truncate(path, sizeof(int64_t)), 0);
+    s = open_ok();
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, whole);
+    status_close(s);
+}
+
 /* A lock that never ends delays the start, and no more. */
 static void
 test_somebody_holds_the_lock(void **state)
@@ -262,6 +282,7 @@ main(void)
         TEST(test_without_a_file_it_works_alone),
         TEST(test_files_of_others_stay),
         TEST(test_another_layout_is_replaced),
+        TEST(test_a_half_made_file_is_replaced),
         TEST(test_somebody_holds_the_lock),
         TEST(test_racing_openers_agree),
     };

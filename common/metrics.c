@@ -1,0 +1,517 @@
+/*
+ * The area is an array of 64-bit words, each read and written in one piece: names of routes,
+ * then a place for each process that holds something, then the cells of all metrics.
+ *
+ * A route's name is found by its hash. Whoever swaps the hash into a free place has it, and
+ * everybody who finds it there writes the name if it is missing: the same bytes, so it does not
+ * matter who was killed halfway. A holder's place is one word too, process id and start time:
+ * taking it is one swap, and what a dead process left is told from the living by /proc.
+ *
+ * Left out: resetting, and floating point. Prometheus takes a new area for a restart.
+ */
+#include "metrics.h"
+#include "buf.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NAME_WORDS (METRICS_ROUTE_MAX / 8)
+#define ROUTE_WORDS (1 + NAME_WORDS)
+#define HOLDER_WORDS (1 + METRIC__MAX)
+#define CELLS_AT (METRICS_ROUTES * ROUTE_WORDS + METRICS_HOLDERS * HOLDER_WORDS)
+
+/* A holder: being taken (the sign), process id, start in clock ticks. */
+#define PID_SHIFT 41
+#define START_MASK ((INT64_C(1) << PID_SHIFT) - 1)
+#define TAKING INT64_MIN
+
+typedef _Atomic int64_t word;
+
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "processes share these: no hidden locks");
+static_assert(METRICS_ROUTE_MAX % 8 == 0, "names are whole words");
+
+/* Where the cells of one metric are. */
+struct place {
+    size_t at;    /* word */
+    size_t cells; /* combinations of labels */
+    size_t width; /* words of a cell */
+    size_t step[METRICS_LABELS_MAX], count[METRICS_LABELS_MAX];
+};
+
+static struct {
+    word *area; /* NULL: nothing is counted */
+    word *holder;
+    size_t words;
+    struct place places[METRIC__MAX];
+} here;
+
+/* --- layout --- */
+
+size_t
+metric_label_count(enum metric_label l)
+{
+    size_t n = 0;
+
+    if (l == METRIC_NO_LABEL)
+        return 1;
+    if (metric_label_rows[l].values == NULL)
+        return METRICS_ROUTES;
+    while (metric_label_rows[l].values[n] != NULL)
+        n++;
+    return n;
+}
+
+size_t
+metric_label_place(enum metric_label l, const char *value)
+{
+    size_t last = metric_label_count(l) - 1;
+
+    for (size_t i = 0; i < last; i++) {
+        if (strcmp(metric_label_rows[l].values[i], value) == 0)
+            return i;
+    }
+    return last;
+}
+
+static size_t
+bucket_count(const struct metric_row *row)
+{
+    size_t n = 0;
+
+    while (n < METRICS_BUCKETS_MAX && row->buckets_ms[n] > 0)
+        n++;
+    return n;
+}
+
+static void
+lay_out_one(const struct metric_row *row, struct place *p)
+{
+    p->cells = 1;
+    for (int k = METRICS_LABELS_MAX - 1; k >= 0; k--) {
+        p->step[k] = p->cells;
+        p->count[k] = metric_label_count(row->labels[k]);
+        p->cells *= p->count[k];
+    }
+    p->width = 0;
+    if (row->type == METRIC_COUNTER)
+        p->width = 1;
+    else if (row->type == METRIC_HISTOGRAM)
+        p->width = bucket_count(row) + 2; /* +Inf, sum */
+}
+
+static void
+lay_out(void)
+{
+    size_t at = CELLS_AT;
+
+    if (here.words > 0)
+        return;
+    for (int m = 0; m < METRIC__MAX; m++) {
+        struct place *p = &here.places[m];
+
+        lay_out_one(&metric_rows[m], p);
+        p->at = at;
+        at += p->cells * p->width;
+    }
+    here.words = at;
+}
+
+size_t
+metrics_size(void)
+{
+    lay_out();
+    return here.words * sizeof(word);
+}
+
+/* FNV-1a, 64 bits. */
+static uint64_t
+hash(uint64_t h, const void *data, size_t len)
+{
+    const unsigned char *p = data;
+
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ p[i]) * 1099511628211u;
+    return h;
+}
+
+#define HASH_BEGIN 14695981039346656037u
+
+uint32_t
+metrics_layout(void)
+{
+    uint64_t h = HASH_BEGIN;
+
+    for (int m = 0; m < METRIC__MAX; m++) {
+        const struct metric_row *row = &metric_rows[m];
+
+        h = hash(h, row->name, strlen(row->name) + 1);
+        h = hash(h, &row->type, sizeof(row->type));
+        h = hash(h, row->labels, sizeof(row->labels));
+        h = hash(h, row->buckets_ms, sizeof(row->buckets_ms));
+    }
+    for (int l = METRIC_NO_LABEL + 1; l < METRIC_LABEL__MAX; l++) {
+        for (size_t i = 0; l != METRIC_ROUTE && metric_label_rows[l].values[i] != NULL; i++)
+            h = hash(h, metric_label_rows[l].values[i],
+                     strlen(metric_label_rows[l].values[i]) + 1);
+    }
+    h ^= CELLS_AT; /* METRICS_ROUTES and METRICS_HOLDERS */
+    return (uint32_t)(h ^ h >> 32);
+}
+
+void
+metrics_attach(void *area)
+{
+    lay_out();
+    here.area = area;
+    here.holder = NULL;
+}
+
+bool
+metrics_are_on(void)
+{
+    return here.area != NULL;
+}
+
+/* --- routes --- */
+
+static word *
+route_words(size_t i)
+{
+    return here.area + i * ROUTE_WORDS;
+}
+
+/* The first word goes last: whoever sees it sees the rest. */
+static void
+write_name(word *to, const char *name)
+{
+    int64_t text[NAME_WORDS] = { 0 };
+
+    memcpy(text, name, strlen(name));
+    for (int i = NAME_WORDS - 1; i >= 0; i--)
+        atomic_store_explicit(&to[i], text[i], memory_order_release);
+}
+
+/* False: not written yet. */
+static bool
+read_name(word *from, char name[METRICS_ROUTE_MAX])
+{
+    int64_t text[NAME_WORDS];
+
+    for (int i = 0; i < NAME_WORDS; i++)
+        text[i] = atomic_load_explicit(&from[i], memory_order_acquire);
+    memcpy(name, text, sizeof(text));
+    name[METRICS_ROUTE_MAX - 1] = '\0';
+    return name[0] != '\0';
+}
+
+size_t
+metrics_route(const char *name)
+{
+    size_t len = strlen(name);
+    uint64_t h = hash(HASH_BEGIN, name, len);
+    int64_t mark = (int64_t)(h | 1); /* never 0 */
+
+    assert(len > 0 && len < METRICS_ROUTE_MAX);
+    for (size_t k = 0; here.area != NULL && k < METRICS_ROUTES - 1; k++) {
+        size_t i = 1 + (h + k) % (METRICS_ROUTES - 1);
+        word *w = route_words(i);
+        int64_t found = 0;
+
+        if (!atomic_compare_exchange_strong(&w[0], &found, mark) && found != mark)
+            continue;
+        if (atomic_load(&w[1]) == 0)
+            write_name(w + 1, name);
+        return i;
+    }
+    return 0;
+}
+
+/* --- counting --- */
+
+static word *
+cell(enum metric m, size_t label0, size_t label1, size_t label2)
+{
+    const struct place *p = &here.places[m];
+
+    assert(label0 < p->count[0] && label1 < p->count[1] && label2 < p->count[2]);
+    return here.area + p->at +
+           (label0 * p->step[0] + label1 * p->step[1] + label2 * p->step[2]) * p->width;
+}
+
+static void
+add(word *w, int64_t n)
+{
+    atomic_fetch_add_explicit(w, n, memory_order_relaxed);
+}
+
+void
+metrics_add(enum metric m, int64_t n, size_t label0, size_t label1, size_t label2)
+{
+    if (here.area == NULL)
+        return;
+    assert(metric_rows[m].type == METRIC_COUNTER && n >= 0);
+    add(cell(m, label0, label1, label2), n);
+}
+
+void
+metrics_observe_us(enum metric m, int64_t us, size_t label0, size_t label1)
+{
+    const int *bounds = metric_rows[m].buckets_ms;
+    size_t last, i = 0;
+    word *w;
+
+    if (here.area == NULL)
+        return;
+    assert(metric_rows[m].type == METRIC_HISTOGRAM);
+    last = here.places[m].width - 2;
+    w = cell(m, label0, label1, 0);
+    if (us < 0)
+        us = 0; /* a clock was set back */
+    while (i < last && us > bounds[i] * INT64_C(1000))
+        i++;
+    add(&w[i], 1);
+    add(&w[last + 1], us);
+}
+
+/* --- what processes hold --- */
+
+static word *
+holder_words(size_t i)
+{
+    return here.area + METRICS_ROUTES * ROUTE_WORDS + i * HOLDER_WORDS;
+}
+
+/* When `pid` started; 0 for a zombie or nothing; -1 when that cannot be read. */
+static int64_t
+start_of(pid_t pid)
+{
+    char path[32], text[1024], *p;
+    long long start;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) /* hidden from us, perhaps */
+        return kill(pid, 0) != 0 && errno == ESRCH ? 0 : -1;
+    n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    p = strrchr(text, ')'); /* the name before it may hold anything */
+    if (p == NULL || p[1] == '\0' || p[2] == 'Z' || p[2] == 'X')
+        return 0;
+    if (sscanf(p + 2,
+               "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+               "%*d %lld",
+               &start) != 1)
+        return -1;
+    return start & START_MASK;
+}
+
+/* Where starts cannot be read, the process id has to do. */
+static bool
+is_alive(int64_t owner)
+{
+    int64_t start = start_of((pid_t)((owner & INT64_MAX) >> PID_SHIFT));
+    int64_t was = owner & START_MASK;
+
+    return start == -1 || (start != 0 && (was == 0 || was == start));
+}
+
+static void
+take_place(void)
+{
+    pid_t pid = getpid();
+    int64_t start = start_of(pid), self;
+
+    self = (int64_t)pid << PID_SHIFT | (start > 0 ? start : 0);
+    for (size_t i = 0; i < METRICS_HOLDERS; i++) {
+        word *w = holder_words(i);
+        int64_t owner = atomic_load(&w[0]);
+
+        if (owner != 0 && is_alive(owner))
+            continue;
+        if (!atomic_compare_exchange_strong(&w[0], &owner, self | TAKING))
+            continue;
+        for (int m = 0; m < METRIC__MAX; m++)
+            atomic_store(&w[1 + m], 0);
+        atomic_store(&w[0], self);
+        here.holder = w;
+        return;
+    }
+}
+
+void
+metrics_hold(enum metric m, int64_t n)
+{
+    assert(metric_rows[m].type == METRIC_HELD);
+    if (here.area != NULL && here.holder == NULL)
+        take_place();
+    if (here.holder != NULL)
+        atomic_store_explicit(&here.holder[1 + m], n, memory_order_relaxed);
+}
+
+void
+metrics_hold_nothing(void)
+{
+    if (here.holder != NULL)
+        atomic_store(&here.holder[0], 0);
+    here.holder = NULL;
+}
+
+static int64_t
+held(enum metric m)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < METRICS_HOLDERS; i++) {
+        word *w = holder_words(i);
+        int64_t owner = atomic_load(&w[0]);
+
+        if (owner > 0 && is_alive(owner))
+            sum += atomic_load_explicit(&w[1 + m], memory_order_relaxed);
+    }
+    return sum;
+}
+
+/* --- the text --- */
+
+static void
+put_label(struct buf *out, enum metric_label l, size_t i)
+{
+    char name[METRICS_ROUTE_MAX] = "other";
+
+    buf_str(out, metric_label_rows[l].name);
+    buf_str(out, "=\"");
+    if (metric_label_rows[l].values != NULL)
+        buf_str(out, metric_label_rows[l].values[i]);
+    else if (i == 0 || read_name(route_words(i) + 1, name))
+        buf_str(out, name);
+    buf_char(out, '"');
+}
+
+/* One sample without its value; `le` NULL for none. */
+static void
+put_sample(struct buf *out, const struct metric_row *row, size_t n, const char *suffix,
+           const char *le)
+{
+    const struct place *p = &here.places[row - metric_rows];
+    char separator = '{';
+
+    buf_str(out, row->name);
+    buf_str(out, suffix);
+    for (int k = 0; k < METRICS_LABELS_MAX && row->labels[k] != METRIC_NO_LABEL; k++) {
+        buf_char(out, separator);
+        put_label(out, row->labels[k], n / p->step[k] % p->count[k]);
+        separator = ',';
+    }
+    if (le != NULL) {
+        buf_char(out, separator);
+        buf_printf(out, "le=\"%s\"", le);
+        separator = ',';
+    }
+    buf_str(out, separator == ',' ? "} " : " ");
+}
+
+static void
+put_number(struct buf *out, int64_t v)
+{
+    buf_i64(out, v);
+    buf_char(out, '\n');
+}
+
+static void
+put_histogram(struct buf *out, const struct metric_row *row, size_t n, const int64_t *values)
+{
+    size_t buckets = bucket_count(row);
+    int64_t count = 0, sum_us = values[buckets + 1];
+    char le[16];
+
+    for (size_t i = 0; i <= buckets; i++) {
+        count += values[i];
+        snprintf(le, sizeof(le), "%d", i < buckets ? row->buckets_ms[i] : 0);
+        put_sample(out, row, n, "_bucket", i < buckets ? le : "+Inf");
+        put_number(out, count);
+    }
+    put_sample(out, row, n, "_sum", NULL);
+    buf_printf(out, "%" PRId64 ".%03" PRId64 "\n", sum_us / 1000, sum_us % 1000);
+    put_sample(out, row, n, "_count", NULL);
+    put_number(out, count);
+}
+
+/* Cells by route are very many, and most never count anything. */
+static bool
+is_shown(const struct metric_row *row, const int64_t *values, size_t width)
+{
+    bool by_route = false;
+
+    for (int k = 0; k < METRICS_LABELS_MAX; k++)
+        by_route = by_route || row->labels[k] == METRIC_ROUTE;
+    for (size_t i = 0; i < width; i++) {
+        if (values[i] != 0)
+            return true;
+    }
+    return !by_route;
+}
+
+static void
+put_cells(struct buf *out, const struct metric_row *row)
+{
+    const struct place *p = &here.places[row - metric_rows];
+    int64_t values[METRICS_BUCKETS_MAX + 2];
+
+    for (size_t n = 0; n < p->cells; n++) {
+        const word *w = here.area + p->at + n * p->width;
+
+        for (size_t i = 0; i < p->width; i++)
+            values[i] = atomic_load_explicit(&w[i], memory_order_relaxed);
+        if (!is_shown(row, values, p->width))
+            continue;
+        if (row->type == METRIC_HISTOGRAM) {
+            put_histogram(out, row, n, values);
+        } else {
+            put_sample(out, row, n, "", NULL);
+            put_number(out, values[0]);
+        }
+    }
+}
+
+static void
+put_gauge(struct buf *out, const struct metric_row *row, int64_t value)
+{
+    if (value < 0)
+        return;
+    put_sample(out, row, 0, "", NULL);
+    put_number(out, value);
+}
+
+void
+metrics_render(struct buf *out, const int64_t asked[METRIC__MAX])
+{
+    static const char *const types[] = {
+        [METRIC_COUNTER] = "counter",
+        [METRIC_HISTOGRAM] = "histogram",
+        [METRIC_HELD] = "gauge",
+        [METRIC_ASKED] = "gauge",
+    };
+
+    for (int m = 0; here.area != NULL && m < METRIC__MAX; m++) {
+        const struct metric_row *row = &metric_rows[m];
+
+        buf_printf(out, "# HELP %s %s.\n# TYPE %s %s\n", row->name, row->help, row->name,
+                   types[row->type]);
+        if (row->type == METRIC_ASKED)
+            put_gauge(out, row, asked[m]);
+        else if (row->type == METRIC_HELD)
+            put_gauge(out, row, held((enum metric)m));
+        else
+            put_cells(out, row);
+    }
+}

@@ -1,0 +1,88 @@
+/*
+ * The table of metrics. Names, labels and buckets are what dashboards are built on: a row may
+ * be added, but none renamed.
+ */
+#include "metrics.h"
+
+/* clang-format off */
+const struct metric_row metric_rows[METRIC__MAX] = {
+    [METRIC_HTTP_REQUESTS] = {
+        "synckairos_http_requests_total", METRIC_COUNTER,
+        { METRIC_METHOD, METRIC_ROUTE, METRIC_STATUS }, { 0 },
+        "HTTP requests answered by workers" },
+    [METRIC_HTTP_DURATION] = {
+        "synckairos_http_request_duration_ms", METRIC_HISTOGRAM,
+        { METRIC_METHOD, METRIC_ROUTE }, { 1, 5, 10, 25, 50, 100, 250, 500, 1000 },
+        "Time from the arrival of a request at a worker until its answer was ready" },
+    [METRIC_SWITCH_DURATION] = {
+        "synckairos_switch_cycle_duration_ms", METRIC_HISTOGRAM,
+        { METRIC_NO_LABEL }, { 1, 2, 3, 5, 10, 25, 50 },
+        "The same for switches alone, refused ones too" },
+    [METRIC_LIMIT_REJECTIONS] = {
+        "synckairos_rate_limit_rejections_total", METRIC_COUNTER, { METRIC_LIMIT }, { 0 },
+        "Requests refused by a rate limit" },
+    [METRIC_LIMIT_SILENT] = {
+        "synckairos_rate_limit_errors_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Requests that passed because the limiter did not answer" },
+    [METRIC_STORE_ERRORS] = {
+        "synckairos_store_errors_total", METRIC_COUNTER, { METRIC_CODE }, { 0 },
+        "Requests that failed because of the store" },
+    [METRIC_TIMEKEEPER_LATENESS] = {
+        "synckairos_timekeeper_lateness_ms", METRIC_HISTOGRAM,
+        { METRIC_NO_LABEL }, { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000 },
+        "Time from the instant at which something was due in a session until the timekeeper had it committed" },
+    [METRIC_WS_CONNECTIONS] = {
+        "synckairos_websocket_connections", METRIC_HELD, { METRIC_NO_LABEL }, { 0 },
+        "Open WebSockets" },
+    [METRIC_WS_DISCONNECTS] = {
+        "synckairos_websocket_disconnects_total", METRIC_COUNTER, { METRIC_REASON }, { 0 },
+        "WebSockets that ended" },
+    [METRIC_WS_PUSHES] = {
+        "synckairos_websocket_pushes_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Messages about a session queued for a WebSocket" },
+    [METRIC_WS_EVENTS] = {
+        "synckairos_websocket_events_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Changes received from Redis by broadcasters" },
+    [METRIC_WS_GAPS] = {
+        "synckairos_websocket_gaps_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Times a watched session was read again because a change was missing or unreadable" },
+    [METRIC_WS_RESYNCS] = {
+        "synckairos_websocket_resyncs_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Times a watched session had to be read again because the link to Redis was lost" },
+    [METRIC_WS_SKIPS] = {
+        "synckairos_websocket_slow_client_skips_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Times a slow WebSocket was given the newest state in place of what it had not taken" },
+    [METRIC_ACTIVE_SESSIONS] = {
+        "synckairos_active_sessions", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Sessions that exist in Redis, whatever their status" },
+    [METRIC_AUDIT_WAITING] = {
+        "synckairos_db_write_queue_size", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Audit records in the streams in Redis (the sum of XLEN)" },
+    [METRIC_REDIS_UP] = {
+        "synckairos_redis_up", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Whether Redis answered this scrape" },
+};
+
+static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+                                       "other", NULL };
+static const char *const statuses[] = { "200", "201", "204", "304", "400", "401", "403", "404",
+                                        "405", "409", "412", "413", "414", "415", "422", "429",
+                                        "431", "500", "502", "503", "504", "other", NULL };
+static const char *const limits[] = { "switch", "create", "get", "time", "general", NULL };
+static const char *const codes[] = { "STORE_UNAVAILABLE", "STORE_FULL", "OUTCOME_UNKNOWN",
+                                     "STATE_DESERIALIZATION_ERROR", NULL };
+static const char *const reasons[] = {
+    [WS_END_CLIENT] = "client",     [WS_END_LOST] = "lost",     [WS_END_DELETED] = "session_deleted",
+    [WS_END_DRAINING] = "draining", [WS_END_POLICY] = "policy", [WS_END_TOO_BIG] = "too_big",
+    [WS_END_FULL] = "full",         [WS_END__MAX] = NULL,
+};
+
+const struct metric_label_row metric_label_rows[METRIC_LABEL__MAX] = {
+    [METRIC_METHOD] = { "method", methods },
+    [METRIC_ROUTE] = { "route", NULL },
+    [METRIC_STATUS] = { "status_code", statuses },
+    [METRIC_LIMIT] = { "limit", limits },
+    [METRIC_CODE] = { "code", codes },
+    [METRIC_REASON] = { "reason", reasons },
+};
+/* clang-format on */
