@@ -143,10 +143,12 @@ id_crc16(const char *s, size_t len)
 {
     uint16_t crc = 0;
 
+    /* The polynomial 0x1021 applied to eight bits at once: every key needs this. */
     for (size_t i = 0; i < len; i++) {
-        crc = (uint16_t)(crc ^ (unsigned char)s[i] << 8);
-        for (int bit = 0; bit < 8; bit++)
-            crc = (uint16_t)(crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
+        crc = (uint16_t)((crc >> 8 | crc << 8) ^ (unsigned char)s[i]);
+        crc = (uint16_t)(crc ^ (crc & 0xff) >> 4);
+        crc = (uint16_t)(crc ^ crc << 12);
+        crc = (uint16_t)(crc ^ (crc & 0xff) << 5);
     }
     return crc;
 }

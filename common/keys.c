@@ -22,20 +22,42 @@ static struct key PRINTF(1, 2) make_key(const char *fmt, ...)
     return k;
 }
 
-static struct key
-session_key(const char *prefix, const char *kind, const char *id)
+static void
+append(struct key *k, const char *s, size_t len)
 {
-    char lower[ID_LEN + 1];
-
-    id_lower(id, lower);
-    return make_key("%s{s%02d}:%s:%s", prefix, keys_partition(lower), kind, lower);
+    assert(k->len + len < sizeof(k->s));
+    memcpy(k->s + k->len, s, len);
+    k->len += len;
+    k->s[k->len] = '\0';
 }
 
+/* "<prefix>{sNN}:<kind>"; by hand, because every request builds several. */
 static struct key
 partition_key(const char *prefix, int partition, const char *kind)
 {
+    char tag[] = "{s00}:";
+    struct key k;
+
     assert(partition >= 0 && partition < KEYS_PARTITIONS);
-    return make_key("%s{s%02d}:%s", prefix, partition, kind);
+    tag[2] = (char)('0' + partition / 10);
+    tag[3] = (char)('0' + partition % 10);
+    k.len = 0;
+    append(&k, prefix, strlen(prefix));
+    append(&k, tag, sizeof(tag) - 1);
+    append(&k, kind, strlen(kind));
+    return k;
+}
+
+/* `kind` ends in a colon. */
+static struct key
+session_key(const char *prefix, const char *kind, const char *id)
+{
+    struct key k = partition_key(prefix, keys_partition(id), kind);
+    char lower[ID_LEN + 1];
+
+    id_lower(id, lower);
+    append(&k, lower, ID_LEN);
+    return k;
 }
 
 /* Whether `who` can stand in a key as it is: short, and unable to end the hash tag. */
@@ -61,19 +83,19 @@ keys_partition(const char *id)
 struct key
 keys_session(const char *prefix, const char *id)
 {
-    return session_key(prefix, "session", id);
+    return session_key(prefix, "session:", id);
 }
 
 struct key
 keys_channel(const char *prefix, const char *id)
 {
-    return session_key(prefix, "ch", id);
+    return session_key(prefix, "ch:", id);
 }
 
 struct key
 keys_switch_limit(const char *prefix, const char *id)
 {
-    return session_key(prefix, "lim", id);
+    return session_key(prefix, "lim:", id);
 }
 
 struct key

@@ -103,8 +103,8 @@ send_all(struct redis *r, const struct redis_batch *b, int64_t deadline_ms)
 {
     size_t done = 0;
 
-    while (done < b->wire.len) {
-        ssize_t n = send(r->ctx->fd, b->wire.data + done, b->wire.len - done, MSG_NOSIGNAL);
+    while (done < b->len) {
+        ssize_t n = send(r->ctx->fd, b->wire + done, b->len - done, MSG_NOSIGNAL);
 
         if (n > 0)
             done += (size_t)n;
@@ -385,7 +385,7 @@ load_scripts(struct redis *r, struct redis_batch *b, int64_t deadline_ms, struct
     }
     for (int i = 0; i < b->n; i++) {
         if (b->cmd[i].script >= 0 && is_error(&b->cmd[i], "NOSCRIPT"))
-            redis_batch_add_raw(again, b->wire.data + b->cmd[i].at, b->cmd[i].len);
+            redis_batch_add_raw(again, b->wire + b->cmd[i].at, b->cmd[i].len);
     }
     again->repeatable = b->repeatable;
     rc = run_once(r, again, deadline_ms, f);
@@ -421,7 +421,7 @@ redis_run(struct redis *r, struct redis_batch *b, struct fail *f)
 
     if (b->n == 0)
         return RC_OK;
-    if (b->wire.overflow)
+    if (b->overflow)
         return fail_log(f, RC_INTERNAL, "redis: a batch of more than 64 MB");
     rc = run_once(r, b, deadline_ms, f);
     if (rc == RC_OK)

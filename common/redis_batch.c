@@ -9,6 +9,7 @@
 
 #define WIRE_MAX (64u << 20)
 #define SHA_LEN 40
+#define HEAD_MAX 24
 
 /* Commands that may be sent again when their answer was lost. */
 static const char *const repeatable_commands[] = { "EXISTS", "GET",  "HGET", "HGETALL", "HMGET",
@@ -51,7 +52,6 @@ redis_batch_new(void)
 {
     struct redis_batch *b = xalloc(sizeof(*b));
 
-    buf_init(&b->wire, WIRE_MAX);
     b->repeatable = true;
     return b;
 }
@@ -71,7 +71,8 @@ void
 redis_batch_clear(struct redis_batch *b)
 {
     redis_batch_drop_replies(b);
-    buf_clear(&b->wire);
+    b->len = 0;
+    b->overflow = false;
     b->n = 0;
     b->repeatable = true;
 }
@@ -82,7 +83,7 @@ redis_batch_free(struct redis_batch *b)
     if (!b)
         return;
     redis_batch_clear(b);
-    buf_fini(&b->wire);
+    free(b->wire);
     free(b->cmd);
     free(b);
 }
@@ -102,8 +103,7 @@ place_command(struct redis_batch *b, size_t at, int script)
         b->size = b->size ? 2 * b->size : 16;
         b->cmd = xrealloc(b->cmd, (size_t)b->size * sizeof(*b->cmd));
     }
-    b->cmd[b->n] =
-        (struct redis_command){ .at = at, .len = b->wire.len - at, .script = script };
+    b->cmd[b->n] = (struct redis_command){ .at = at, .len = b->len - at, .script = script };
     return b->n++;
 }
 
@@ -117,28 +117,68 @@ is_repeatable(const char *name, size_t len)
     return false;
 }
 
-static void
-put_bulk(struct buf *out, const char *s, size_t len)
+/* Where the next `len` bytes go; NULL when they would be too many. */
+static char *
+room_for(struct redis_batch *b, size_t len)
 {
-    buf_char(out, '$');
-    buf_i64(out, (int64_t)len);
-    buf_add(out, "\r\n", 2);
-    buf_add(out, s, len);
-    buf_add(out, "\r\n", 2);
+    char *p;
+
+    if (len > WIRE_MAX - b->len)
+        b->overflow = true;
+    if (b->overflow)
+        return NULL;
+    if (b->len + len > b->room) {
+        b->room = 2 * (b->len + len);
+        b->wire = xrealloc(b->wire, b->room);
+    }
+    p = b->wire + b->len;
+    b->len += len;
+    return p;
 }
 
 static void
-put_count(struct buf *out, int n)
+put_raw(struct redis_batch *b, const char *s, size_t len)
 {
-    buf_char(out, '*');
-    buf_i64(out, n);
-    buf_add(out, "\r\n", 2);
+    char *p = room_for(b, len);
+
+    if (p)
+        memcpy(p, s, len);
+}
+
+/* "$17\r\n" or "*3\r\n" */
+static void
+put_head(struct redis_batch *b, char kind, size_t n)
+{
+    char text[HEAD_MAX];
+    size_t at = sizeof(text);
+
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do
+        text[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    text[--at] = kind;
+    put_raw(b, text + at, sizeof(text) - at);
+}
+
+static void
+put_bulk(struct redis_batch *b, const char *s, size_t len)
+{
+    char *p;
+
+    put_head(b, '$', len);
+    p = room_for(b, len + 2);
+    if (!p)
+        return;
+    memcpy(p, s, len);
+    p[len] = '\r';
+    p[len + 1] = '\n';
 }
 
 int
 redis_batch_add(struct redis_batch *b, const char *fmt, ...)
 {
-    size_t at = b->wire.len;
+    size_t at = b->len;
     char *wire = NULL;
     va_list ap;
     int len;
@@ -148,7 +188,7 @@ redis_batch_add(struct redis_batch *b, const char *fmt, ...)
     va_end(ap);
     if (len < 0)
         abort(); /* a wrong format is our bug, and malloc does not fail here */
-    buf_add(&b->wire, wire, (size_t)len);
+    put_raw(b, wire, (size_t)len);
     redisFreeCommand(wire);
     b->repeatable = b->repeatable && is_repeatable(fmt, strcspn(fmt, " "));
     return place_command(b, at, -1);
@@ -157,11 +197,11 @@ redis_batch_add(struct redis_batch *b, const char *fmt, ...)
 int
 redis_batch_addv(struct redis_batch *b, int argc, const char **argv, const size_t *lens)
 {
-    size_t at = b->wire.len;
+    size_t at = b->len;
 
-    put_count(&b->wire, argc);
+    put_head(b, '*', (size_t)argc);
     for (int i = 0; i < argc; i++)
-        put_bulk(&b->wire, argv[i], lens ? lens[i] : strlen(argv[i]));
+        put_bulk(b, argv[i], lens ? lens[i] : strlen(argv[i]));
     b->repeatable = b->repeatable && is_repeatable(argv[0], lens ? lens[0] : strlen(argv[0]));
     return place_command(b, at, -1);
 }
@@ -170,15 +210,15 @@ int
 redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc, const char **argv,
                    const size_t *lens)
 {
-    size_t at = b->wire.len;
+    size_t at = b->len;
     char count[16];
 
-    put_count(&b->wire, argc + 3);
-    put_bulk(&b->wire, "EVALSHA", 7);
-    put_bulk(&b->wire, redis_script_sha(script), SHA_LEN);
-    put_bulk(&b->wire, count, (size_t)snprintf(count, sizeof(count), "%d", nkeys));
+    put_head(b, '*', (size_t)argc + 3);
+    put_bulk(b, "EVALSHA", 7);
+    put_bulk(b, redis_script_sha(script), SHA_LEN);
+    put_bulk(b, count, (size_t)snprintf(count, sizeof(count), "%d", nkeys));
     for (int i = 0; i < argc; i++)
-        put_bulk(&b->wire, argv[i], lens ? lens[i] : strlen(argv[i]));
+        put_bulk(b, argv[i], lens ? lens[i] : strlen(argv[i]));
     /* A hit counted twice is harmless. The others carry the run id of the server they were made
      * for and must not reach another. */
     b->repeatable = b->repeatable && script == LUA_LIMIT_HIT;
@@ -188,9 +228,9 @@ redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc, const
 int
 redis_batch_add_raw(struct redis_batch *b, const char *wire, size_t len)
 {
-    size_t at = b->wire.len;
+    size_t at = b->len;
 
-    buf_add(&b->wire, wire, len);
+    put_raw(b, wire, len);
     b->repeatable = false;
     return place_command(b, at, -1);
 }
@@ -198,8 +238,8 @@ redis_batch_add_raw(struct redis_batch *b, const char *wire, size_t len)
 const char *
 redis_batch_wire(const struct redis_batch *b, size_t *len)
 {
-    *len = b->wire.len;
-    return buf_cstr(&b->wire);
+    *len = b->len;
+    return b->wire ? b->wire : "";
 }
 
 bool

@@ -7,7 +7,6 @@
 #ifndef COMMON_REDIS_BATCH_H
 #define COMMON_REDIS_BATCH_H
 
-#include "buf.h"
 #include "redis.h"
 #include <stdbool.h>
 
@@ -18,7 +17,9 @@ struct redis_command {
 };
 
 struct redis_batch {
-    struct buf wire;
+    char *wire;
+    size_t len, room;
+    bool overflow; /* more than a batch may hold: it cannot be sent */
     struct redis_command *cmd;
     int n, size;
     int got;         /* replies that have come */

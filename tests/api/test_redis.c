@@ -99,6 +99,29 @@ replies_larger_than_the_read_buffer_come_whole(void **state)
     redis_free(r);
 }
 
+static void
+a_batch_has_a_maximum(void **state)
+{
+    struct redis *r = connection();
+    struct redis_batch *b = redis_batch_new();
+    size_t len = 33u << 20;
+    char *big = malloc(len);
+    struct fail f = { 0 };
+
+    (void)state;
+    memset(big, 'x', len);
+    redis_batch_add(b, "SET big %b", big, len);
+    redis_batch_add(b, "SET big %b", big, len);
+    assert_int_equal(redis_run(r, b, &f), RC_INTERNAL);
+    assert_int_equal(redis_fd(r), -1);
+    redis_batch_clear(b);
+    redis_batch_add(b, "PING");
+    run_ok(r, b);
+    free(big);
+    redis_batch_free(b);
+    redis_free(r);
+}
+
 /* Only the refused script is sent again, the commands around it run once. */
 static void
 scripts_are_loaded_when_the_server_has_none(void **state)
@@ -343,6 +366,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_stand_where_their_commands_do),
         cmocka_unit_test(replies_larger_than_the_read_buffer_come_whole),
+        cmocka_unit_test(a_batch_has_a_maximum),
         cmocka_unit_test(scripts_are_loaded_when_the_server_has_none),
         cmocka_unit_test(errors_of_a_server_in_trouble_are_store_unavailable),
         cmocka_unit_test(a_closed_idle_connection_is_replaced),
