@@ -34,7 +34,7 @@ client_open(struct client *c, struct clients *set, int64_t now_ms)
     assert(!c->is_open);
     c->set = set;
     c->heard_ms = now_ms;
-    c->slot = (int16_t)heartbeat_join(&set->wheel, now_ms);
+    c->slot = (int16_t)heartbeat_join(&set->wheel);
     DL_APPEND2(set->slots[c->slot], c, slot_prev, slot_next);
     c->is_open = true;
     set->n++;
@@ -140,16 +140,19 @@ client_answer(struct client *c, struct frame *f)
 void
 client_finish(struct client *c, struct frame *last, uint16_t code, const char *reason)
 {
+    struct frame *bye;
+
     if (c->close_code != 0 || c->is_cut)
         return;
-    if (c->is_behind || (last != NULL && is_full(c, last)))
+    if (last != NULL && is_full(c, last))
         forget_front(c, c->queue_n);
     if (last != NULL)
         push(c, last);
+    bye = frame_close(code, reason);
+    push(c, bye);
+    frame_drop(bye);
     c->close_code = code;
-    c->close_reason = reason;
     c->heard_ms = clock_mono_ms();
-    set_dirty(c, true);
 }
 
 /* Write the first frames of the queue in one piece. */
@@ -186,7 +189,7 @@ client_flush(struct client *c)
             cut(c);
     }
     set_dirty(c, false);
-    if (!c->is_cut && (c->queue_n > 0 || c->is_behind || c->close_code != 0))
+    if (!c->is_cut && (c->queue_n > 0 || c->is_behind))
         io->want_write(c);
 }
 
@@ -197,20 +200,16 @@ clients_flush(struct clients *set)
         client_flush(set->dirty);
 }
 
-enum client_turn
+bool
 client_writable(struct client *c)
 {
     if (c->is_cut)
-        return CLIENT_WAIT;
+        return false;
     client_flush(c);
-    if (c->queue_n > 0 || c->set->io->is_stuck(c))
-        return CLIENT_WAIT;
-    if (c->close_code != 0)
-        return CLIENT_CLOSE;
-    if (!c->is_behind)
-        return CLIENT_WAIT;
+    if (!c->is_behind || c->queue_n > 0 || c->set->io->is_stuck(c))
+        return false;
     c->is_behind = false;
-    return CLIENT_CATCH_UP;
+    return c->close_code == 0;
 }
 
 static void

@@ -60,7 +60,6 @@ struct client {
     struct frame **queue; /* owned, NULL while empty */
     char *rx;             /* first parts of a message in several frames; owned */
     int64_t heard_ms;     /* when it last said anything; once closing: when that began */
-    const char *close_reason;
     uint32_t queue_bytes, rx_len;
     struct meter messages, faults;
     uint16_t queue_n, queue_size;
@@ -86,19 +85,16 @@ void client_gone(struct client *c);
 bool client_queue(struct client *c, struct frame *f);
 /* Queue an answer; dropped when the client does not take what it was sent before. */
 void client_answer(struct client *c, struct frame *f);
-/* Queue `last` (may be NULL), then close with `code`. Nothing is queued any more. */
+/* Queue `last` (may be NULL) and a Close frame. Nothing is queued any more; the socket goes
+ * when the peer has answered, or is cut. */
 void client_finish(struct client *c, struct frame *last, uint16_t code, const char *reason);
 
 void client_flush(struct client *c);
 void clients_flush(struct clients *set);
 
-enum client_turn {
-    CLIENT_WAIT,     /* nothing to do, or still stuck */
-    CLIENT_CATCH_UP, /* drained, and it was behind: hub_catch_up is due */
-    CLIENT_CLOSE,    /* drained: send the Close frame now */
-};
-/* The socket takes bytes again. */
-enum client_turn client_writable(struct client *c);
+/* The socket takes bytes again. True when it has drained and the client was behind:
+ * hub_catch_up is due. */
+bool client_writable(struct client *c);
 
 /* Serve the slots of the wheel that came up: ping, drop the silent and the stuck. */
 void clients_beat(struct clients *set, int64_t now_ms, int64_t timeout_ms);

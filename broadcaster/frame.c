@@ -33,6 +33,20 @@ frame_new(enum frame_opcode op, const void *payload, size_t len)
 }
 
 struct frame *
+frame_close(uint16_t code, const char *reason)
+{
+    unsigned char payload[2 + FRAME_REASON_MAX];
+    size_t len = reason != NULL ? strlen(reason) : 0;
+
+    assert(len <= FRAME_REASON_MAX);
+    payload[0] = (unsigned char)(code >> 8);
+    payload[1] = (unsigned char)code;
+    if (len > 0)
+        memcpy(payload + 2, reason, len);
+    return frame_new(FRAME_CLOSE, payload, 2 + len);
+}
+
+struct frame *
 frame_take(struct frame *f)
 {
     assert(f->refs > 0);

@@ -12,7 +12,8 @@
 
 #define FRAME_HEAD_MAX 10
 
-enum frame_opcode { FRAME_TEXT = 0x1, FRAME_PING = 0x9 };
+enum frame_opcode { FRAME_TEXT = 0x1, FRAME_CLOSE = 0x8, FRAME_PING = 0x9 };
+#define FRAME_REASON_MAX 123
 
 struct frame {
     uint32_t refs;
@@ -25,6 +26,8 @@ size_t frame_head(unsigned char out[FRAME_HEAD_MAX], enum frame_opcode op, size_
 
 /* A new frame with one reference, the caller's. */
 struct frame *frame_new(enum frame_opcode op, const void *payload, size_t len);
+/* A Close frame; `reason` may be NULL, and is at most FRAME_REASON_MAX long. */
+struct frame *frame_close(uint16_t code, const char *reason);
 struct frame *frame_take(struct frame *f);
 /* NULL is a no-op. */
 void frame_drop(struct frame *f);

@@ -38,12 +38,13 @@ heartbeat_tick_ms(const struct heartbeat *h)
 }
 
 int
-heartbeat_join(struct heartbeat *h, int64_t now_ms)
+heartbeat_join(struct heartbeat *h)
 {
-    int from = (int)(turn(h, now_ms) % h->slots);
+    int from = (int)(turn(h, h->last_ms) % h->slots);
     int best = from;
 
-    /* backwards from the current slot: of equals the one with a whole interval before it wins
+    /* backwards from the slot served last: of equals the one with a whole interval before it
+     * wins
      */
     for (int i = 1; i < h->slots; i++) {
         int slot = (from - i + h->slots) % h->slots;

@@ -22,7 +22,7 @@ void heartbeat_init(struct heartbeat *h, int64_t interval_ms, int64_t now_ms);
 /* How often heartbeat_due should be asked, in ms. */
 int64_t heartbeat_tick_ms(const struct heartbeat *h);
 /* A slot for a new socket: the emptiest one that comes up latest. Counts it. */
-int heartbeat_join(struct heartbeat *h, int64_t now_ms);
+int heartbeat_join(struct heartbeat *h);
 void heartbeat_leave(struct heartbeat *h, int slot);
 /*
  * The slots that came up since the last call: *first and how many, each at most once however

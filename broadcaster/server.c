@@ -74,52 +74,73 @@ struct answer {
     unsigned status;
     const char *header; /* "Name: value", NULL none */
     const char *body;   /* JSON */
+    bool bare;          /* to HEAD: without the body */
+    bool last;          /* the connection closes */
 };
 
-static int
+static const char *
+status_text(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *text;
+    } texts[] = { { 200, "OK" },
+                  { 400, "Bad Request" },
+                  { 401, "Unauthorized" },
+                  { 403, "Forbidden" },
+                  { 404, "Not Found" },
+                  { 405, "Method Not Allowed" },
+                  { 503, "Service Unavailable" } };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        if (texts[i].status == status)
+            return texts[i].text;
+    return "Error";
+}
+
+/* Written by us as a whole: before an upgrade the library would say HTTP/1.0. */
+static bool
 send_answer(struct lws *wsi, const struct answer *a)
 {
-    unsigned char head[LWS_PRE + 512], *p = head + LWS_PRE, *end = head + sizeof(head) - 1;
-    unsigned char *start = p;
-    char body[LWS_PRE + 512];
-    size_t len = strlen(a->body);
-    const char *colon = a->header != NULL ? strchr(a->header, ':') : NULL;
-    char name[48];
+    struct buf out;
+    bool ok;
 
-    assert(len < sizeof(body) - LWS_PRE);
-    memcpy(body + LWS_PRE, a->body, len);
-    if (lws_add_http_common_headers(wsi, a->status, "application/json; charset=utf-8", len, &p,
-                                    end) != 0)
-        return -1;
-    if (colon != NULL) {
-        snprintf(name, sizeof(name), "%.*s", (int)(colon + 1 - a->header), a->header);
-        if (lws_add_http_header_by_name(wsi, (const unsigned char *)name,
-                                        (const unsigned char *)colon + 2,
-                                        (int)strlen(colon + 2), &p, end) != 0)
-            return -1;
-    }
-    if (lws_finalize_write_http_header(wsi, start, &p, end) != 0)
-        return -1;
-    return lws_write(wsi, (unsigned char *)body + LWS_PRE, len, LWS_WRITE_HTTP_FINAL) < 0 ? -1
-                                                                                          : 0;
+    buf_init(&out, 2048);
+    buf_printf(&out, "HTTP/1.1 %u %s\r\n", a->status, status_text(a->status));
+    buf_str(&out,
+            "Content-Type: application/json; charset=utf-8\r\nCache-Control: no-store\r\n");
+    if (a->header != NULL)
+        buf_printf(&out, "%s\r\n", a->header);
+    if (a->last)
+        buf_str(&out, "Connection: close\r\n");
+    buf_printf(&out, "Content-Length: %zu\r\n\r\n%s", strlen(a->body), a->bare ? "" : a->body);
+    assert(!out.overflow);
+    ok = lws_write(wsi, (unsigned char *)out.data, out.len, LWS_WRITE_RAW) >= 0;
+    buf_fini(&out);
+    return ok;
 }
 
 static int
 on_http(struct server *s, struct lws *wsi, const char *path)
 {
+    static const char refusal[] = "{\"error\":{\"code\":\"METHOD_NOT_ALLOWED\",\"message\":"
+                                  "\"Only GET is answered here\"}}";
     char body[512];
     struct answer a = { .body = body };
 
-    a.status = health_answer(s->app, path, body, sizeof(body));
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0 &&
-        lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0) {
-        a.status = 405;
-        a.header = "Allow: GET";
-        a.body = "{\"error\":{\"code\":\"METHOD_NOT_ALLOWED\",\"message\":\"Only GET\"}}";
+    a.bare = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
+    if (a.bare || lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0) {
+        a.status = health_answer(s->app, path, body, sizeof(body));
+        if (!send_answer(wsi, &a))
+            return -1;
+        return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
     }
-    if (send_answer(wsi, &a) != 0)
-        return -1;
-    return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+    /* a body may follow, which nobody here reads */
+    a = (struct answer){
+        .status = 405, .header = "Allow: GET, HEAD", .body = refusal, .last = true
+    };
+    (void)!send_answer(wsi, &a);
+    return -1;
 }
 
 /* --- before and after the upgrade --- */
@@ -190,13 +211,15 @@ on_upgrade(struct server *s, struct lws *wsi)
     struct head head;
     const struct verdict_row *row = &verdict_rows[judge(s, wsi, &head)];
     char body[256];
-    const struct answer a = { .status = row->status, .header = row->header, .body = body };
+    const struct answer a = {
+        .status = row->status, .header = row->header, .body = body, .last = true
+    };
 
     if (row->status == 101)
         return 0;
     snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", row->code,
              row->message);
-    return send_answer(wsi, &a) != 0 ? -1 : 1;
+    return send_answer(wsi, &a) ? 1 : -1;
 }
 
 static int
@@ -243,28 +266,11 @@ on_receive(struct server *s, struct lws *wsi, struct client *c, const void *in, 
 }
 
 static int
-on_writable(struct server *s, struct lws *wsi, struct client *c)
+on_writable(struct server *s, struct client *c)
 {
-    /* the library lives by a buffer that it may change */
-    unsigned char reason[128];
-    size_t len;
-
-    if (!c->is_open)
-        return 0;
-    switch (client_writable(c)) {
-    case CLIENT_WAIT:
-        return 0;
-    case CLIENT_CATCH_UP:
+    if (c->is_open && client_writable(c))
         hub_catch_up(s->app->hub, c);
-        return 0;
-    case CLIENT_CLOSE:
-        break;
-    }
-    len = c->close_reason != NULL ? strlen(c->close_reason) : 0;
-    assert(len < sizeof(reason));
-    memcpy(reason, c->close_reason, len);
-    lws_close_reason(wsi, (enum lws_close_status)c->close_code, reason, len);
-    return -1;
+    return 0;
 }
 
 static int
@@ -287,7 +293,10 @@ callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, s
             c->heard_ms = clock_mono_ms();
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        return on_writable(server_of(wsi), wsi, c);
+        return on_writable(server_of(wsi), c);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        /* the answer to our Close: done. Otherwise the library answers his. */
+        return c->close_code != 0 ? -1 : 0;
     case LWS_CALLBACK_CLOSED:
         return on_close(server_of(wsi), c);
     case LWS_CALLBACK_WSI_DESTROY:
