@@ -47,7 +47,6 @@ const BACKOFF_MS = 250;
 const BACKOFF_CAP_MS = 1500;
 const BACKOFF_SLOW_CAP_MS = 5000;
 const OUTAGE_MS = 60000;
-const TRIES = 12;
 const AIMS = 3;
 const KNOWN = 256;
 
@@ -767,9 +766,8 @@ export class SyncKairosClient {
     const now = await this.#read(call.sessionId);
     const same = sameLife(now, before);
     const aimed = before.version === (call.first ?? body.expected_version);
-    if (call.lost && same && aimed && spec.from.includes(before.status)) {
-      if (now.version > before.version && spec.happened(now, before, body)) return now;
-    }
+    const possible = aimed && spec.from.includes(before.status);
+    if (call.lost && same && possible && spec.happened(now, before, body)) return now;
     const open = same && spec.from.includes(now.status) && spec.open(now, before, body);
     if (open && stale) {
       call.first ??= body.expected_version;
@@ -777,7 +775,8 @@ export class SyncKairosClient {
       call.aims += 1;
       return null;
     }
-    if (open || !call.lost) throw refusal;
+    const untouched = same && now.version === body.expected_version;
+    if (!call.lost || open || untouched) throw refusal;
     throw new SyncKairosError({
       ...refusal,
       code: 'OUTCOME_UNKNOWN',
@@ -796,7 +795,7 @@ export class SyncKairosClient {
         if (!LOST.has(e.status)) throw e;
         const asked = (e.retryAfterMs ?? 0) * (1 + Math.random() / 4);
         const wait = Math.max(asked, backoff(n, 2000));
-        if (n + 1 >= TRIES || this.#now() + wait > until) throw e;
+        if (this.#now() + wait > until) throw e;
         await sleep(wait);
       }
     }

@@ -1,22 +1,33 @@
-"""Fixtures of the browser tests: windows that are gone when the test is."""
+"""Fixtures of the browser tests."""
 
 import pytest
 from window import Window
 
 
+@pytest.fixture(scope="session")
+def browsers():
+    """Browsers that no test holds at the moment; starting one takes seconds."""
+    idle = []
+    yield idle
+    for browser in idle:
+        browser.close()
+
+
 @pytest.fixture
-def windows():
-    """windows(url, ...): a new browser (Window) on that page. At the end of the test its console
-    must hold no error, unless it was opened with may_complain=True."""
-    opened = []
+def windows(browsers):
+    """windows(url, ...): another browser (Window.lend) on that page. At the end of the test its
+    console must hold no error, unless it was opened with may_complain=True."""
+    lent = []
 
     def new(url, **options):
-        opened.append(Window(**options))
-        opened[-1].open(url)
-        return opened[-1]
+        window = browsers.pop() if browsers else Window()
+        lent.append(window)
+        window.lend(**options).open(url)
+        return window
 
     yield new
-    complaints = [line for w in opened for line in w.complaints()]
-    for w in opened:
-        w.close()
+    complaints = [line for window in lent for line in window.complaints()]
+    for window in lent:
+        window.give_back()
+        browsers.append(window)
     assert not complaints, "\n".join(complaints)

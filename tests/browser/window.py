@@ -49,27 +49,41 @@ return {
 
 
 class Window:
-    """A browser of its own. size: of the page; phone: with touch; date_shift_ms: what its Date adds."""
+    """A browser of its own. It is started once and lent to one test after the other: see lend()."""
 
-    def __init__(self, size=(1280, 800), phone=False, date_shift_ms=0, may_complain=False):
-        self.may_complain = may_complain
+    def __init__(self):
         self.profile = tempfile.mkdtemp(prefix="sk-chromium-")
         options = Options()
         options.binary_location = "/usr/bin/chromium"
-        for flag in FLAGS + [f"--user-data-dir={self.profile}", f"--window-size={size[0]},{size[1]}"]:
+        for flag in FLAGS + [f"--user-data-dir={self.profile}"]:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        if phone:
-            metrics = {"width": size[0], "height": size[1], "pixelRatio": 2, "touch": True}
-            options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
         self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
         self.driver.set_script_timeout(10 * SLOW)
-        if not phone:
-            metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
-            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.shift = None
+        self.may_complain = False
+
+    def cdp(self, command, **parameters):
+        return self.driver.execute_cdp_cmd(command, parameters)
+
+    def lend(self, size=(1280, 800), phone=False, date_shift_ms=0, may_complain=False):
+        """Make it as good as new. size: of the page; phone: with touch; date_shift_ms: what its
+        Date adds; may_complain: errors in its console are expected."""
+        self.may_complain = may_complain
+        self.cdp("Emulation.setTouchEmulationEnabled", enabled=phone)
+        scale = 2 if phone else 1
+        self.cdp("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=scale, mobile=phone)
         if date_shift_ms:
             source = SHIFT_DATE % date_shift_ms
-            self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+            self.shift = self.cdp("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]
+        return self
+
+    def give_back(self):
+        if self.shift:
+            self.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=self.shift)
+            self.shift = None
+        self.driver.get("about:blank")
+        self.driver.get_log("browser")
 
     def open(self, url):
         self.driver.get(url)

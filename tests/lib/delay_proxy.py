@@ -84,7 +84,7 @@ class DelayProxy:
         self._call(self._break(False))
 
     def close(self):
-        self._call(self._break(True))
+        self._call(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -105,6 +105,12 @@ class DelayProxy:
             for way in ways:
                 way.transport.abort()
         await asyncio.sleep(0)
+
+    async def _end(self):
+        self._server.close()
+        await self._break(True)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
 
     def _accept(self, client):
         self.connections += 1

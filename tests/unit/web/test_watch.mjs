@@ -363,6 +363,50 @@ test("a listener's own error does not stop the others", async () => {
   assert.ok(client.clockError() < 10, 'the link works on');
 });
 
+test('what an old socket still says is not heard', async () => {
+  const { watch, of } = follow();
+  await world.run(100);
+  all[0].push({ type: 'SERVER_DRAINING', reconnect_in_ms: 100 });
+  await world.run(500);
+  assert.equal(all.length, 2);
+  all[0].drop(1001, 'Server shutting down');
+  all[0].push({ type: 'SESSION_DELETED', sessionId: S });
+  await world.run(3000);
+  assert.equal(watch.connected, true);
+  assert.equal(all.length, 2);
+  assert.equal(of('deleted').length, 0);
+});
+
+test('online again: no waiting for the next try, and one socket', async () => {
+  const wake = {};
+  globalThis.addEventListener = (event, listener) => (wake[event] = listener);
+  globalThis.removeEventListener = (event) => delete wake[event];
+  try {
+    const { watch } = follow();
+    await world.run(100);
+    all.refuse = true;
+    all[0].drop(1006, '');
+    await world.run(70000);
+    all.refuse = false;
+    while (all.at(-1).readyState !== 3) await world.run(1);
+    const before = all.length;
+    wake.online();
+    await world.run(50);
+    assert.equal(watch.connected, true);
+    await world.run(8000);
+    assert.equal(all.length, before + 1);
+    const sent = all.at(-1).sent.length;
+    for (let i = 0; i < 50; i++) wake.online();
+    await world.run(1000);
+    assert.ok(all.at(-1).sent.length - sent < 12, 'a flapping network is no flood of messages');
+    watch.close();
+    assert.deepEqual(wake, {}, 'close() takes its listeners along');
+  } finally {
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
+  }
+});
+
 test('close() ends it', async () => {
   const { watch, log } = follow();
   await world.run(100);
