@@ -3,7 +3,7 @@
 Suites: unit (cmocka), api (cmocka with a private Redis), engine (random commands against the
 oracle), node (the client's modules), e2e and browser (pytest). Prints one line for each program,
 the whole output of those that failed, and at last `N passed, N failed`; the exit status says the
-same. Everything it leaves is in BUILD/test. WRAP (valgrind) and SLOW are honoured, see stack.py.
+same. Everything it leaves is in BUILD/test/all. WRAP (valgrind) and SLOW are honoured, see stack.py.
 """
 
 import argparse
@@ -106,9 +106,9 @@ def programs(build, folder):
         yield Job(str(name), wrap + [str(build / name)], cmocka)
 
 
-def engine(build):
+def engine(build, out):
     for script in sorted((ROOT / "tests/fuzz/engine").glob("test_*.py")):
-        yield pytest_job(build, str(script.relative_to(ROOT)), [str(script)], [])
+        yield pytest_job(build, out, str(script.relative_to(ROOT)), [str(script)], [])
     for source in sorted((ROOT / "tests/fuzz/engine").glob("test_*.c")):
         name = source.relative_to(ROOT).with_suffix("")
         yield Job(str(name), WRAP.split() + [str(build / name)], cmocka, seconds=300)
@@ -121,8 +121,8 @@ def node_jobs():
         yield Job("tests/unit/web", ["node", "--test", *tests], node)
 
 
-def pytest_job(build, name, paths, options):
-    xml_path = build / "test" / (re.sub(r"\W+", "-", name) + ".xml")
+def pytest_job(build, out, name, paths, options):
+    xml_path = out / (re.sub(r"\W+", "-", name) + ".xml")
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "--durations=8", f"--junit-xml={xml_path}"]
     return Job(name, command + options + paths, junit(xml_path), {"BIN_DIR": str(build)}, seconds=480)
 
@@ -130,20 +130,21 @@ def pytest_job(build, name, paths, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("suites", nargs="*", default=["unit", "api", "engine", "node", "e2e", "browser"])
+    parser.add_argument("suites", nargs="*")
     args = parser.parse_args()
     build = args.build if args.build.is_absolute() else ROOT / args.build
-    out = build / "test"
+    out = build / "test" / ("-".join(args.suites) or "all")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
 
+    args.suites = args.suites or ["unit", "api", "engine", "node", "e2e", "browser"]
     small = []
     if "unit" in args.suites:
         small += programs(build, "unit")
     if "api" in args.suites:
         small += programs(build, "api")
     if "engine" in args.suites:
-        small += engine(build)
+        small += engine(build, out)
     if "node" in args.suites:
         small += node_jobs()
     paths = [f"tests/{suite}" for suite in ("e2e", "browser") if suite in args.suites]
@@ -162,8 +163,8 @@ def main():
             report(job.result())
     if paths:
         # What loads the machine to its limit, or measures it, runs by itself.
-        report(pytest_job(build, "end to end", paths, ["-m", "not alone", "-n", str(JOBS), "--dist", "loadfile"]).run(out))
-        report(pytest_job(build, "end to end, alone", paths, ["-m", "alone"]).run(out))
+        report(pytest_job(build, out, "end to end", paths, ["-m", "not alone", "-n", str(JOBS), "--dist", "loadfile"]).run(out))
+        report(pytest_job(build, out, "end to end, alone", paths, ["-m", "alone"]).run(out))
 
     passed, failed = sum(j.passed for j in done), sum(j.failed for j in done)
     summary = f"{passed} passed, {failed} failed"
