@@ -46,16 +46,9 @@ run_worker(const struct conf *conf, const char *slot)
     return worker_run(conf, page, index);
 }
 
-int
-main(int argc, char **argv)
+static int
+run(const struct conf *conf, int argc, char **argv)
 {
-    const struct conf *conf = conf_start(argc, argv, "fcgi");
-    struct buf errors;
-
-    buf_init(&errors, 64 * 1024);
-    if (!routes_check(&errors))
-        fatal(EX_SOFTWARE, "%s", buf_cstr(&errors));
-    buf_fini(&errors);
     if (argc > 1 && strcmp(argv[1], "--worker") == 0)
         return run_worker(conf, argc > 2 ? argv[2] : NULL);
     if (argc > 1)
@@ -63,4 +56,20 @@ main(int argc, char **argv)
     if (!listener_is(STDIN_FILENO) && is_cgi())
         return worker_run_cgi(conf);
     return master_run(conf);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct conf *conf = conf_start(argc, argv, "fcgi");
+    struct buf errors;
+    int status;
+
+    buf_init(&errors, 64 * 1024);
+    if (!routes_check(&errors))
+        fatal(EX_SOFTWARE, "%s", buf_cstr(&errors));
+    buf_fini(&errors);
+    status = run(conf, argc, argv);
+    conf_free(conf);
+    return status;
 }
