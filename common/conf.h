@@ -25,6 +25,7 @@ struct conf {
     const char *allow_anonymous;
     const char *database_url; /* "" off */
     int64_t drain_ms;
+    bool enable_metrics;
     const char *fcgi_listen;  /* unix:/path or host:port */
     int64_t fcgi_socket_mode; /* octal */
     int64_t fcgi_workers;     /* 0: 4 per core */
@@ -34,6 +35,7 @@ struct conf {
     enum log_level log_level;
     enum log_format log_format;
     int64_t max_body_bytes;
+    const char *metrics_allow; /* addresses and networks, comma-separated */
     int64_t outage_pause_ms;
     bool rate_limit_enabled;
     struct limit_rule rate_limit_switch, rate_limit_create, rate_limit_get, rate_limit_time,

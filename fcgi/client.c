@@ -113,7 +113,8 @@ proxy_list_parse(const char *s, struct proxy_list *out, struct fail *f)
 
         if (word_len > 0) {
             if (out->n == PROXIES_MAX)
-                return fail_set(f, RC_VALIDATION, "more than %d trusted proxies", PROXIES_MAX);
+                return fail_set(f, RC_VALIDATION, "more than %d addresses and networks",
+                                PROXIES_MAX);
             if (!net_parse(word, word_len, &out->net[out->n]))
                 return fail_set(f, RC_VALIDATION, "\"%.*s\" is no address or network",
                                 (int)(word_len < 64 ? word_len : 64), word);
@@ -125,10 +126,10 @@ proxy_list_parse(const char *s, struct proxy_list *out, struct fail *f)
 }
 
 static bool
-is_trusted(const struct proxy_list *proxies, const uint8_t addr[16])
+is_listed(const struct proxy_list *list, const uint8_t addr[16])
 {
-    for (size_t i = 0; i < proxies->n; i++) {
-        if (net_contains(&proxies->net[i], addr))
+    for (size_t i = 0; i < list->n; i++) {
+        if (net_contains(&list->net[i], addr))
             return true;
     }
     return false;
@@ -146,7 +147,7 @@ client_address(const struct proxy_list *proxies, const char *peer, const char *f
         snprintf(out, CLIENT_MAX, "unknown");
         return;
     }
-    while (left > 0 && is_trusted(proxies, addr)) {
+    while (left > 0 && is_listed(proxies, addr)) {
         const char *comma = memrchr(list, ',', left);
         const char *word = comma != NULL ? comma + 1 : list;
         size_t len = left - (size_t)(word - list);
@@ -158,6 +159,14 @@ client_address(const struct proxy_list *proxies, const char *peer, const char *f
         memcpy(addr, hop, sizeof(addr));
     }
     net_print(addr, out);
+}
+
+bool
+client_is_among(const struct proxy_list *list, const char *address)
+{
+    uint8_t addr[16];
+
+    return net_parse_addr(address, strlen(address), addr) && is_listed(list, addr);
 }
 
 void

@@ -23,7 +23,8 @@ struct proxy_list {
     size_t n;
 };
 
-/* Read TRUSTED_PROXIES: addresses and networks, "10.0.0.0/8, ::1". RC_OK or RC_VALIDATION. */
+/* Read TRUSTED_PROXIES or another list of addresses and networks, "10.0.0.0/8, ::1". RC_OK or
+ * RC_VALIDATION. */
 enum rc proxy_list_parse(const char *s, struct proxy_list *out, struct fail *f) MUSTCHECK;
 
 /*
@@ -33,6 +34,9 @@ enum rc proxy_list_parse(const char *s, struct proxy_list *out, struct fail *f) 
  */
 void client_address(const struct proxy_list *proxies, const char *peer,
                     const char *forwarded_for, char out[CLIENT_MAX]);
+
+/* Whether `address`, as client_address gives it, is in the list. */
+bool client_is_among(const struct proxy_list *list, const char *address);
 
 /* What limits count: the address itself, IPv6 by its /64. */
 void client_limit_key(const char *address, char out[CLIENT_MAX]);

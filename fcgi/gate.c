@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "common/keys.h"
 #include "common/limit.h"
+#include "common/metrics.h"
 #include "common/redis.h"
 #include "fcgi/io.h"
 
@@ -30,6 +31,12 @@ static const struct limit_row {
     [LIMIT_TIME] = { "time", offsetof(struct conf, rate_limit_time), true, true },
     [LIMIT_SWITCH] = { "switch", offsetof(struct conf, rate_limit_switch), false, false },
 };
+
+const char *
+gate_limit_name(enum limit_kind kind)
+{
+    return limits[kind].name;
+}
 
 static const struct limit_row *
 limit_row(const struct req *rq)
@@ -80,6 +87,8 @@ gate_limit_judge(struct req *rq, const struct redis_batch *b, struct fail *f)
     if (rq->limit_place < 0)
         return RC_OK;
     rq->limit = limit_result(b, rq->limit_place, limit_rule(rq));
+    if (!rq->limit.known)
+        metrics_add(METRIC_LIMIT_SILENT, 1, 0, 0, 0);
     if (!rq->limit.known || !rq->limit.refused)
         return RC_OK;
     (void)!fail_set(f, RC_LIMITED, "Too many requests, please try again later");

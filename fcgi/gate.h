@@ -28,6 +28,9 @@ enum rc gate_limit_judge(struct req *rq, const struct redis_batch *b, struct fai
  */
 enum rc gate_limit_settle(struct req *rq, struct fail *f) MUSTCHECK;
 
+/* "switch", "get", ...: as in its keys and metrics; NULL for none. Static. */
+const char *gate_limit_name(enum limit_kind kind);
+
 /* Print the RateLimit-* headers of a limited route. */
 void gate_limit_headers(const struct req *rq, struct buf *out);
 

@@ -48,6 +48,12 @@ has_params(const struct route *r)
 }
 
 static bool
+is_described(const struct route *r)
+{
+    return r->answer != ANSWER_METRICS;
+}
+
+static bool
 is_limited(const struct route *r)
 {
     return r->limit != LIMIT_NONE;
@@ -254,10 +260,13 @@ put_operation(struct buf *out, const struct route *r)
 
 /* ---- all of them ---- */
 
-/* The first row of its path (or of its tag) speaks for the rest. */
+/* The first row of its path (or of its tag) speaks for the rest, and nobody for a row that is
+ * not described. */
 static bool
-seen_before(size_t i, bool (*same)(const struct route *a, const struct route *b))
+is_left_out(size_t i, bool (*same)(const struct route *a, const struct route *b))
 {
+    if (!is_described(route_at(i)))
+        return true;
     for (size_t k = 0; k < i; k++) {
         if (same(route_at(k), route_at(i)))
             return true;
@@ -297,7 +306,7 @@ put_paths(struct buf *out)
 {
     openapi_put(out, ",'paths':{");
     for (size_t i = 0; i < route_count(); i++) {
-        if (seen_before(i, same_path))
+        if (is_left_out(i, same_path))
             continue;
         if (i > 0)
             buf_char(out, ',');
@@ -311,7 +320,7 @@ put_tags(struct buf *out)
 {
     openapi_put(out, ",'tags':[");
     for (size_t i = 0; i < route_count(); i++) {
-        if (seen_before(i, same_tag))
+        if (is_left_out(i, same_tag))
             continue;
         openapi_put(out, i > 0 ? ",{'name':" : "{'name':");
         buf_json(out, route_at(i)->tag, strlen(route_at(i)->tag));

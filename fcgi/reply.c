@@ -58,6 +58,7 @@ void
 reply_clear(struct reply *rp)
 {
     rp->status = 0;
+    rp->rc = RC_OK;
     rp->type = NULL;
     rp->enveloped = false;
     buf_clear(&rp->head);
@@ -68,6 +69,7 @@ static struct buf *
 reply_start(struct req *rq, int status, const char *type, bool enveloped)
 {
     rq->reply.status = status;
+    rq->reply.rc = RC_OK;
     rq->reply.type = type;
     rq->reply.enveloped = enveloped;
     buf_clear(&rq->reply.body);
@@ -124,6 +126,7 @@ reply_fail(struct req *rq, const struct fail *f, const char *details)
     int64_t wait_s = (f->retry_after_ms + 999) / 1000;
     struct buf *out = reply_bare(rq, rc_status(f->rc), REPLY_JSON_TYPE);
 
+    rq->reply.rc = f->rc;
     if (details == NULL && f->details[0] != '\0')
         details = f->details;
     buf_str(out, "{\"error\":{\"code\":\"");

@@ -19,6 +19,7 @@ struct req;
 
 struct reply {
     int status;       /* 0: nothing was said yet */
+    enum rc rc;       /* of the failure that it tells */
     const char *type; /* Content-Type; NULL: no body */
     bool enveloped;   /* "}" is missing at the end */
     struct buf head;  /* further header lines */

@@ -30,12 +30,14 @@ struct status;
 struct app {
     const struct conf *conf;
     struct proxy_list proxies;
+    struct proxy_list metrics_allow;
     struct redis *redis;
     struct redis_batch *batch; /* for what a request asks of Redis beside the store */
     struct session_store *store;
     struct status *status;
-    bool draining;      /* told to stop: /ready says so */
-    char id_prefix[12]; /* begins the request ids made here */
+    size_t *route_places; /* of each route_at(i) in the metrics; NULL: nothing is counted */
+    bool draining;        /* told to stop: /ready says so */
+    char id_prefix[12];   /* begins the request ids made here */
     uint64_t requests;
 };
 
@@ -56,6 +58,7 @@ struct req {
     int64_t content_length;  /* -1: not said */
 
     const struct route *route;
+    size_t route_index;             /* route_at(route_index) */
     char *params[ROUTE_PARAMS_MAX]; /* values of {x} in order */
     struct body body;
     const char *user; /* `sub` of the caller, NULL anonymous */

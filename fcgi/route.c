@@ -121,6 +121,7 @@ route_find(struct req *rq, struct fail *f)
         if (r->method != rq->method || !route_path_match(r->path, rq->path, params))
             continue;
         rq->route = r;
+        rq->route_index = i;
         for (size_t k = 0; k < ROUTE_PARAMS_MAX && params[k].s != NULL; k++)
             rq->params[k] = arena_dup(rq->mem, params[k].s, params[k].len);
         return RC_OK;

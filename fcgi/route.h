@@ -60,6 +60,7 @@ enum answer {
     ANSWER_HEALTH,
     ANSWER_READY,
     ANSWER_OPENAPI, /* the description of this API itself */
+    ANSWER_METRICS, /* for those who run it: no part of the API, so not described */
     ANSWER__MAX
 };
 

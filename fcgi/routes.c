@@ -3,10 +3,7 @@
 
 /* The tables of all resources. */
 static const struct route *const tables[] = {
-    session_routes,
-    time_routes,
-    ops_routes,
-    docs_routes,
+    session_routes, time_routes, ops_routes, docs_routes, metrics_routes,
 };
 
 size_t

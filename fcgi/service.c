@@ -7,6 +7,7 @@
 #include "common/redis.h"
 #include "common/session_store.h"
 #include "common/status.h"
+#include "fcgi/count.h"
 #include "fcgi/io.h"
 
 #include <string.h>
@@ -25,6 +26,7 @@ service_init(struct service *s, const struct conf *conf)
         fatal(EX_CONFIG, "TRUSTED_PROXIES: %s", f.message);
     if (status_open(conf->status_file, &s->app.status, &f) != RC_OK)
         log_warn("status_not_shared", LOG_STR("cause", f.log));
+    count_init(&s->app);
     s->app.redis = redis_new(conf, "synckairos-fcgi");
     s->app.batch = redis_batch_new();
     s->app.store = session_store_new(conf, s->app.redis);
@@ -41,6 +43,7 @@ service_fini(struct service *s)
     session_store_free(s->app.store);
     redis_batch_free(s->app.batch);
     redis_free(s->app.redis);
+    count_fini(&s->app);
     status_close(s->app.status);
 }
 
@@ -67,6 +70,7 @@ service_answer(struct service *s, struct io *io)
         route_dispatch(&s->rq);
     buf_clear(&s->out);
     reply_render(&s->rq, &s->out);
+    count_answer(&s->rq);
     if (!io->write(io, s->out.data, s->out.len))
         log_info("peer_gone", LOG_STR("path", s->rq.path));
     io->finish(io);

@@ -11,5 +11,6 @@ extern const struct route session_routes[];
 extern const struct route time_routes[];
 extern const struct route ops_routes[];
 extern const struct route docs_routes[];
+extern const struct route metrics_routes[];
 
 #endif

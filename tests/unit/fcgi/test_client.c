@@ -99,6 +99,36 @@ test_too_many_proxies_are_refused(void **state)
 }
 
 static void
+test_who_is_among_a_list(void **state)
+{
+    static const struct {
+        const char *list, *address;
+        bool among;
+    } cases[] = {
+        { "127.0.0.0/8,::1", "127.0.0.1", true },
+        { "127.0.0.0/8,::1", "127.200.0.1", true },
+        { "127.0.0.0/8,::1", "128.0.0.1", false },
+        { "127.0.0.0/8,::1", "::1", true },
+        { "127.0.0.0/8,::1", "::2", false },
+        { "127.0.0.0/8,::1", "unknown", false },
+        { "127.0.0.0/8,::1", "", false },
+        { "", "127.0.0.1", false },
+        { "0.0.0.0/0", "203.0.113.9", true },
+        { "0.0.0.0/0", "2001:db8::1", false },
+        { "2001:db8::/33", "2001:db8:7fff::1", true },
+        { "2001:db8::/33", "2001:db8:8000::1", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct proxy_list list = list_of(cases[i].list);
+
+        if (client_is_among(&list, cases[i].address) != cases[i].among)
+            fail_msg("%s among %s", cases[i].address, cases[i].list);
+    }
+}
+
+static void
 test_limits_count_a_whole_slash_64(void **state)
 {
     char a[CLIENT_MAX], b[CLIENT_MAX];
@@ -123,6 +153,7 @@ main(void)
         cmocka_unit_test(test_address_table),
         cmocka_unit_test(test_bad_proxy_lists_are_refused),
         cmocka_unit_test(test_too_many_proxies_are_refused),
+        cmocka_unit_test(test_who_is_among_a_list),
         cmocka_unit_test(test_limits_count_a_whole_slash_64),
     };
 
