@@ -21,8 +21,8 @@
 #define ID "0e6c81f0-58b2-4f6f-9d39-6f4f4a6d2f01"
 #define P1 "11111111-1111-4111-8111-111111111111"
 #define P2 "22222222-2222-4222-8222-222222222222"
-#define OWN_READS 2 /* of redis_reads itself: the INFO, and the end of the connection before \
-                     */
+/* Reads of redis_reads itself: the INFO, and the end of the connection before. */
+#define OWN_READS 2
 #define BODY                                                                                 \
     "{\"session_id\":\"" ID "\",\"sync_mode\":\"per_participant\",\"total_time_ms\":120000," \
     "\"increment_ms\":2000,\"metadata\":{\"a\":[1.50,\"x/y\"]},\"participants\":["           \
