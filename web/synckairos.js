@@ -449,6 +449,7 @@ class SessionWatch {
 
   #resync() {
     this.#send({ type: 'RECONNECT', sessionId: this.sessionId });
+    this.#after('sync', PING_EVERY_MS, () => this.#resync());
   }
 
   #release(code) {

@@ -216,7 +216,7 @@ function connection(name) {
   }
   unconnected ||= setTimeout(() => {
     game.classList.add('stale');
-    banner('No connection to the server. Trying again…');
+    banner('No connection. Trying again…');
   }, BANNER_AFTER_MS);
 }
 

@@ -275,10 +275,15 @@ test('a server that does not send the state by itself is asked', async () => {
   const { watch } = follow();
   await world.run(100);
   all[0].push({ type: 'CONNECTED', sessionId: S, timestamp: Math.floor(world.serverNow()) });
+  const asked = () => all[0].sent.filter((m) => m.type === 'RECONNECT').length;
   await world.run(1600);
-  assert.ok(all[0].sent.some((m) => m.type === 'RECONNECT'));
+  assert.equal(asked(), 1);
+  await world.run(10100);
+  assert.equal(asked(), 3, 'and again: its store may be away');
   all[0].sync();
   assert.equal(watch.state.version, 1);
+  await world.run(20000);
+  assert.equal(asked(), 3);
 });
 
 test('no greeting at all: another socket', async () => {
