@@ -31,8 +31,7 @@
 #define MESSAGE_RACE "Concurrent modification detected, please retry"
 #define MESSAGE_LIMIT "Too many cycle switches for this session, please slow down"
 
-/* The id of commits that carry no command: they are nobody's answer. */
-static const char due_commit_id[] = "-";
+const char session_due_commit_id[] = "-";
 
 void
 session_call_begin(struct session_call *c, struct session_store *st, const char *id)
@@ -235,6 +234,7 @@ session_call_send(struct session_call *c, const char *commit_id, const struct se
         .ld = &c->ld,
         .commit_id = commit_id,
         .limit = switch_limit(c),
+        .due_only = commit_id == session_due_commit_id,
         .ended_ttl_ms = st->conf->session_cache_ttl_ms,
     };
     enum rc rc;
@@ -371,7 +371,7 @@ session_call_settle(struct session_call *c)
         answer = apply(c);
         if (c->st->pending.changes == 0)
             return answer;
-        commit_id = c->res->change.type != EVENT_NONE ? c->commit_id : due_commit_id;
+        commit_id = c->res->change.type != EVENT_NONE ? c->commit_id : session_due_commit_id;
         rc = session_call_send(c, commit_id, c->s, &verdict, &trouble);
         if (rc != RC_OK && verdict == COMMIT_ERROR) {
             if (c->f)

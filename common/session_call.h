@@ -30,6 +30,9 @@ struct session_call {
     bool was_valid;                /* some state that was read accepted the command */
 };
 
+/* The id of commits that carry no command: they are nobody's answer. */
+extern const char session_due_commit_id[];
+
 void session_call_begin(struct session_call *c, struct session_store *st, const char *id);
 
 /* Make sure that the partition lives under the Redis that answers. RC_OK or a store code. */

@@ -153,7 +153,7 @@ put_terms(struct arguments *a, const struct commit_terms *t, const struct sessio
     put_text(a, t->ld->run_id);
     put_number(a, o->number[1], t->ld->life_n);
     put_number(a, o->number[2], t->ld->now_us);
-    put_text(a, gone ? "delete" : "");
+    put_text(a, gone ? "delete" : t->due_only ? "due" : "");
     if (gone) {
         put_text(a, "");
         put_text(a, "");

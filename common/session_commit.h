@@ -56,6 +56,7 @@ struct commit_terms {
     const struct session_loaded *ld; /* what was read: version, epoch, life, TIME */
     const char *commit_id;
     const struct limit_rule *limit; /* switch limit to count on, NULL: none */
+    bool due_only;                  /* no command is in it: also when Redis is full */
     int64_t ended_ttl_ms;
 };
 

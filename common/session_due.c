@@ -129,7 +129,8 @@ expire_one(struct session_call *c, int load_place)
         .prefix = c->st->conf->key_prefix,
         .id = c->id,
         .ld = &c->ld,
-        .commit_id = "-",
+        .commit_id = session_due_commit_id,
+        .due_only = true,
         .ended_ttl_ms = c->st->conf->session_cache_ttl_ms,
     };
     struct fail f = { 0 };
@@ -150,8 +151,7 @@ expire_one(struct session_call *c, int load_place)
     return rc == RC_OK ? (int)c->st->pending.changes : -1;
 }
 
-/* What Redis refused (out of memory) is the answer, so that the caller does not come again at
- * once. */
+/* What Redis refused is the answer, so that the caller does not come again at once. */
 static enum rc
 count_applied(const struct session_store *st, const int *changes, size_t *applied,
               struct fail *f)

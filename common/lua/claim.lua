@@ -13,7 +13,10 @@ local life = redis.call('HMGET', KEYS[3], 'run_id', 'seen')
 if life[1] ~= ARGV[4] then
     return {2}
 end
+-- PERSIST and PEXPIRE change nothing here: they are writes that a full Redis allows, and with
+-- them what follows. Time has to be kept then, too, and sessions that are over have to go.
 if now_ms - tonumber(life[2] or 0) >= SEEN_MS then
+    redis.call('PERSIST', KEYS[3])
     redis.call('HSET', KEYS[3], 'seen', now)
 end
 
@@ -21,6 +24,7 @@ local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then
     return {0, t, '', {}}
 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[3])
 local left = redis.call('ZRANGE', KEYS[2], #due, #due, 'WITHSCORES')[2]

@@ -2,15 +2,16 @@
 --
 -- Compares version and epoch as they were read, and the life of the partition; refuses a `now`
 -- that is more than 1 s old. Then, in one step: fields, TTL, wake-up, audit records, pushes.
--- The first write may run out of memory; what follows it then cannot (Redis decides that once
--- per script), so nothing is ever half done. With new version '' it only looks after TTL and
--- wake-up (a session with nothing due).
+-- When memory is full, Redis refuses the first write that may need some, and nothing that follows
+-- a write, so nothing is ever half done; deletions and what is due begin with a write that needs
+-- none and always go through. With new version '' it only looks after TTL and wake-up (a session
+-- with nothing due).
 --
 -- KEYS[1] session  [2] wakeups  [3] audit  [4] life  [5] switch limit
 -- ARGV[1] version as read, '' when the session must not exist  [2] epoch as read
 --     [3] new version, '' for no change  [4] new epoch  [5] commit id
 --     [6] run id of this Redis as the caller knows it  [7] life n  [8] now, us
---     [9] 'delete' or ''  [10] TTL ms, '' to leave it  [11] wake-up ms, '' for none
+--     [9] 'delete', 'due' (no command is in it), ''  [10] TTL ms, '' to leave it  [11] wake-up ms, '' for none
 --     [12] session id  [13] channel of the session  [14] channel for wake-ups
 --     [15] audit records to keep, about  [16] [17] [18] switch limit: hits (0: none), window ms,
 --     cool-down ms  [19] number of field names and values, which follow; then, for each change,
@@ -44,11 +45,14 @@ end
 local fields_end = 19 + ARGV[19]
 if ARGV[9] == 'delete' then
     redis.call('DEL', KEYS[1])
-elseif ARGV[3] ~= '' then
+elseif ARGV[9] == 'due' then
+    redis.call('PEXPIRE', KEYS[1], ARGV[10])
+end
+if ARGV[9] ~= 'delete' and ARGV[3] ~= '' then
     redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'c', ARGV[5],
         unpack(ARGV, 20, fields_end))
 end
-if ARGV[10] ~= '' then
+if ARGV[9] == '' then
     redis.call('PEXPIRE', KEYS[1], ARGV[10])
 end
 

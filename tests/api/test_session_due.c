@@ -292,8 +292,31 @@ a_claim_keeps_the_sign_of_life(void **state)
     assert_in_range(after - before, 1000, 1000 + patient_ms(1000));
 }
 
+/* Time is kept when memory is full, and what is over goes: otherwise it would stay full. */
 static void
-a_full_redis_is_said(void **state)
+a_full_redis_still_keeps_time(void **state)
+{
+    struct claim c;
+
+    (void)state;
+    fx.conf.session_cache_ttl_ms = 20;
+    start_game(id_a, 10);
+    fixture_create(neighbour(0), 2, 60000);
+    fixture_command(neighbour(0), COMMAND_COMPLETE);
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 1");
+    private_redis_ask(&fx.server, "DEL %s", keys_life("t:", keys_partition(id_a)).s);
+    usleep(30000);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 2);
+    assert_int_equal(expire(&c), 2);
+    assert_string_equal(fixture_field(id_a, "v"), "3");
+    assert_string_equal(fixture_field(neighbour(0), "v"), "");
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 0");
+    assert_int_equal(fixture_audit_length(id_a), 6);
+}
+
+static void
+a_redis_that_refuses_is_said(void **state)
 {
     struct claim c;
     size_t applied;
@@ -302,11 +325,11 @@ a_full_redis_is_said(void **state)
     start_game(id_a, 10);
     usleep(20000);
     c = claim("t", MAX);
-    private_redis_ask(&fx.server, "CONFIG SET maxmemory 1");
+    private_redis_ask(&fx.server, "REPLICAOF 127.0.0.1 1");
     assert_int_equal(session_store_expire(fx.store, c.due, c.n, &applied, &fx.f),
                      RC_STORE_UNAVAILABLE);
     assert_int_equal(applied, 0);
-    private_redis_ask(&fx.server, "CONFIG SET maxmemory 0");
+    private_redis_ask(&fx.server, "REPLICAOF NO ONE");
     assert_int_equal(expire(&c), 1);
 }
 
@@ -337,7 +360,8 @@ main(void)
         TEST(an_idle_session_ends_by_the_timekeeper),
         TEST(a_long_outage_pauses_unwatched_sessions_too),
         TEST(a_claim_keeps_the_sign_of_life),
-        TEST(a_full_redis_is_said),
+        TEST(a_full_redis_still_keeps_time),
+        TEST(a_redis_that_refuses_is_said),
         TEST(a_timekeeper_says_that_it_lives),
     };
     int failed;

@@ -341,6 +341,15 @@ a_full_redis_refuses_whole_commits(void **state)
     assert_int_equal(fixture_audit_length(id_a), 2);
     assert_string_equal(
         private_redis_ask(&fx.server, "EXISTS %s", keys_switch_limit("t:", id_a).s), "0");
+    /* What is due is applied all the same. */
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 0");
+    assert_int_equal(fixture_create(id_b, 2, 10), RC_OK);
+    assert_int_equal(fixture_command(id_b, COMMAND_START), RC_OK);
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 1");
+    usleep(20000);
+    assert_int_equal(fixture_get(id_b), RC_OK);
+    assert_int_equal(fx.s.version, 3);
+    assert_int_equal(fixture_command(id_b, COMMAND_DELETE), RC_OK);
     /* What frees memory goes through. */
     assert_int_equal(fixture_command(id_a, COMMAND_DELETE), RC_OK);
     private_redis_ask(&fx.server, "CONFIG SET maxmemory 0");
