@@ -39,6 +39,10 @@ def all_gone(pids, run_dir):
     until(check, 10, say=lambda: f"the end of {[p for p in pids if alive(p)]} and {started_in(run_dir)}")
 
 
+def database_up(stack):
+    until(lambda: requests.get(f"{stack.base_url}/health", timeout=10).json()["database"] == "connected", say="PostgreSQL")
+
+
 def test_it_starts_everything_and_says_where(make_stack, record_property):
     stack = make_stack(POSTGRES="on")
     record_property("up_seconds", round(stack.up_seconds, 3))
@@ -51,7 +55,7 @@ def test_it_starts_everything_and_says_where(make_stack, record_property):
     config = stack.redis().config_get("*")
     assert (config["appendonly"], config["appendfsync"], config["maxmemory-policy"]) == ("yes", "everysec", "noeviction")
     assert config["port"] == "0"
-    until(lambda: requests.get(f"{stack.base_url}/health", timeout=10).json()["database"] == "connected", say="PostgreSQL")
+    database_up(stack)
     stack.stop()
     stack.start()
     record_property("up_again_seconds", round(stack.up_seconds, 3))
@@ -60,6 +64,7 @@ def test_it_starts_everything_and_says_where(make_stack, record_property):
 
 def test_ctrl_c_leaves_no_process(make_stack):
     stack = make_stack(POSTGRES="on")
+    database_up(stack)
     with Watcher(f"{stack.ws_url}?sessionId=00000000-0000-0000-0000-000000000000") as watcher:
         watcher.wait_for("CONNECTED")
         pids = descendants(stack.process.pid)
@@ -154,7 +159,7 @@ def test_a_long_path_with_spaces_works(make_stack, tmp_path):
             part.chmod(0o755)
     stack = make_stack(RUN_DIR=folder, POSTGRES="on")
     assert requests.get(f"{stack.base_url}/demo/chess.html", timeout=10).status_code == 200
-    until(lambda: requests.get(f"{stack.base_url}/health", timeout=10).json()["database"] == "connected", say="PostgreSQL")
+    database_up(stack)
     stack.stop()
     all_gone([], folder)
 
