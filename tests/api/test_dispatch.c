@@ -320,6 +320,27 @@ health_never_fails(void **state)
     private_redis_restart(&server);
 }
 
+/* A connection that Redis closed while it was idle costs a read nothing. */
+static void
+a_restarted_redis_is_not_noticed(void **state)
+{
+    static const struct {
+        const char *method, *path;
+        int status;
+    } calls[] = { { "GET", "/v1/time", 200 },    { "GET", "/ready", 200 },
+                  { "GET", ONE, 200 },           { "POST", ONE "/switch", 200 },
+                  { "POST", ONE "/pause", 200 }, { "DELETE", ONE, 204 } };
+
+    (void)state;
+    ask("POST", "/v1/sessions", BODY);
+    ask("POST", ONE "/start", NULL);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        private_redis_restart(&server);
+        ask(calls[i].method, calls[i].path, NULL);
+        expect(calls[i].status, "");
+    }
+}
+
 static void
 a_draining_worker_is_not_ready(void **state)
 {
@@ -639,6 +660,7 @@ main(void)
         T(head_is_get_without_a_body),
         T(time_has_its_stamps),
         T(health_never_fails),
+        T(a_restarted_redis_is_not_noticed),
         T(a_draining_worker_is_not_ready),
         T(anonymous_production_is_shown),
         T(unknown_paths_and_methods),

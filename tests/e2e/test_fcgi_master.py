@@ -142,7 +142,7 @@ def test_workers_leave_after_their_requests_and_none_is_lost(make):
     master = make(FCGI_MAX_REQUESTS=20).ready()
     first = set(master.workers())
     load = Load(master.socket)
-    until(lambda: load.done >= 400, 30)
+    until(lambda: load.done >= 60 + 340 / SLOW, 30)
     load.stop()
     assert load.lost == []
     assert not first & set(master.workers())
