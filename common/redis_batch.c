@@ -12,8 +12,9 @@
 #define HEAD_MAX 24
 
 /* Commands that may be sent again when their answer was lost. */
-static const char *const repeatable_commands[] = { "EXISTS", "GET",  "HGET", "HGETALL", "HMGET",
-                                                   "INFO",   "PING", "TIME", NULL };
+static const char *const repeatable_commands[] = {
+    "EXISTS", "GET", "HGET", "HGETALL", "HMGET", "INFO", "PING", "TIME", "XLEN", "ZCARD", NULL,
+};
 
 /* Errors of a server that cannot serve now; the words are Redis's. */
 static const char *const unavailable_errors[] = {

@@ -209,11 +209,19 @@ enum rc
 session_store_beat(struct session_store *st, struct fail *f)
 {
     struct key key = keys_timekeeper(st->conf->key_prefix);
-    const char *argv[] = { "SET", key.s, "1", "PX", BEAT_TTL_MS };
+    const char *renew[] = { "PEXPIRE", key.s, BEAT_TTL_MS }; /* goes also when Redis is full */
+    const char *set[] = { "SET", key.s, "1", "PX", BEAT_TTL_MS };
+    const redisReply *renewed;
     enum rc rc;
 
     redis_batch_clear(st->commit);
-    redis_batch_addv(st->commit, 5, argv, NULL);
+    redis_batch_addv(st->commit, 3, renew, NULL);
+    redis_batch_addv(st->commit, 5, set, NULL);
     rc = redis_run(st->redis, st->commit, f);
-    return rc == RC_OK ? redis_batch_check(st->commit, 0, f) : rc;
+    if (rc != RC_OK)
+        return rc;
+    renewed = redis_batch_reply(st->commit, 0);
+    if (renewed->type == REDIS_REPLY_INTEGER && renewed->integer == 1)
+        return RC_OK;
+    return redis_batch_check(st->commit, 1, f);
 }

@@ -4,7 +4,9 @@
 #include "common/redis.h"
 #include "lua_scripts.h"
 #include "private_redis.h"
+#include <arpa/inet.h>
 #include <hiredis/hiredis.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -313,6 +315,58 @@ an_answer_is_awaited_two_seconds(void **state)
     redis_free(r);
 }
 
+/* A port that nobody has; Redis 6 cannot open one later, then 0. */
+static int
+open_port(void)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(addr);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    close(fd);
+    if (strcmp(private_redis_ask(&server, "CONFIG SET port %d", ntohs(addr.sin_port)), "OK") !=
+        0)
+        return 0;
+    return ntohs(addr.sin_port);
+}
+
+static void
+tcp_works_the_same(void **state)
+{
+    struct conf conf = private_redis_conf(&server);
+    struct redis_batch *b = redis_batch_new();
+    int port = open_port();
+    char url[64];
+    struct redis *r;
+
+    (void)state;
+    if (port == 0)
+        skip();
+    snprintf(url, sizeof(url), "redis://localhost:%d/2", port);
+    conf.redis_url = url;
+    r = redis_new(&conf, "tcp");
+    redis_batch_add(b, "INCR counted");
+    run_ok(r, b);
+    private_redis_ask(&server, "CLIENT KILL TYPE normal SKIPME yes");
+    redis_batch_clear(b);
+    redis_batch_add(b, "GET counted");
+    run_ok(r, b);
+    assert_string_equal(redis_batch_reply(b, 0)->str, "1");
+    private_redis_ask(&server, "CLIENT KILL TYPE normal SKIPME yes");
+    redis_batch_clear(b);
+    redis_batch_add(b, "INCR counted");
+    /* Whether it was sent before the end was seen, only the kernel knows. */
+    assert_int_not_equal(redis_run(r, b, NULL), RC_OK);
+    assert_int_equal(redis_fd(r), -1);
+    private_redis_restart(&server); /* the port is gone with it */
+    assert_int_equal(redis_run(r, b, NULL), RC_STORE_UNAVAILABLE);
+    redis_free(r);
+    redis_batch_free(b);
+}
+
 static void
 login_and_database_come_from_the_url(void **state)
 {
@@ -373,6 +427,7 @@ main(void)
         cmocka_unit_test(a_restarted_server_has_another_run_id),
         cmocka_unit_test(a_server_that_is_away_answers_at_once_and_comes_back),
         cmocka_unit_test(an_answer_is_awaited_two_seconds),
+        cmocka_unit_test(tcp_works_the_same),
         cmocka_unit_test(login_and_database_come_from_the_url),
         cmocka_unit_test(a_wrong_url_says_so),
     };

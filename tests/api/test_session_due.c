@@ -340,6 +340,10 @@ a_timekeeper_says_that_it_lives(void **state)
 
     (void)state;
     assert_int_equal(session_store_beat(fx.store, &fx.f), RC_OK);
+    private_redis_ask(&fx.server, "PEXPIRE %s 1000", keys_timekeeper("t:").s);
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 1");
+    assert_int_equal(session_store_beat(fx.store, &fx.f), RC_OK);
+    private_redis_ask(&fx.server, "CONFIG SET maxmemory 0");
     ttl = strtoll(private_redis_ask(&fx.server, "PTTL %s", keys_timekeeper("t:").s), NULL, 10);
     assert_in_range(ttl, 4000, 5000);
 }
