@@ -37,7 +37,8 @@ class Master:
             DRAIN_SECONDS="5",
         )
         env.update({k: str(v) for k, v in settings.items()})
-        wrap = WRAP.replace("{dir}", str(folder)).split()
+        # A program of the test's own is looked at from outside, which a wrapper would hide.
+        wrap = [] if program else WRAP.replace("{dir}", str(folder)).split()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [*wrap, str(program or PROGRAM), *args], env=env, stdin=stdin, stdout=log, stderr=log, start_new_session=True
@@ -166,7 +167,6 @@ def test_hup_replaces_all_workers_and_loses_nothing(make):
     assert load.done > 100 / SLOW
 
 
-@pytest.mark.skipif(bool(WRAP), reason="the program of a worker is the wrapper's")
 def test_hup_brings_in_the_program_that_is_there_now(make, tmp_path):
     program = tmp_path / "log-program"
     shutil.copy2(PROGRAM, program)
@@ -180,7 +180,6 @@ def test_hup_brings_in_the_program_that_is_there_now(make, tmp_path):
     assert [os.readlink(f"/proc/{pid}/exe") for pid in master.workers()] == [str(program)] * 2
 
 
-@pytest.mark.skipif(bool(WRAP), reason="the program of a worker is the wrapper's")
 def test_a_broken_program_is_not_rolled_out_and_not_started_in_a_frenzy(make, tmp_path):
     program = tmp_path / "log-program"
     shutil.copy2(PROGRAM, program)
