@@ -2,12 +2,22 @@
 
 #include "common/arena.h"
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "frame.h"
 
 #include <assert.h>
 #include <utlist.h>
 
 #define QUEUE_FIRST 4
+
+/* Codes of ours, and what the end of a socket closed with them counts as. */
+static const struct {
+    uint16_t code;
+    enum ws_end end;
+} ends[] = {
+    { 1000, WS_END_DELETED }, { 1001, WS_END_DRAINING }, { 1008, WS_END_POLICY },
+    { 1009, WS_END_TOO_BIG }, { 1013, WS_END_FULL },
+};
 
 void
 clients_init(struct clients *set, const struct client_io *io, int64_t heartbeat_ms,
@@ -38,11 +48,24 @@ client_open(struct client *c, struct clients *set, int64_t now_ms)
     DL_APPEND2(set->slots[c->slot], c, slot_prev, slot_next);
     c->is_open = true;
     set->n++;
+    metrics_hold(METRIC_WS_CONNECTIONS, set->n);
+}
+
+static enum ws_end
+end_of(const struct client *c)
+{
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        if (c->close_code == ends[i].code)
+            return ends[i].end;
+    }
+    return c->is_cut ? WS_END_LOST : WS_END_CLIENT;
 }
 
 static void
 forget_front(struct client *c, uint16_t n)
 {
+    if (c->queue == NULL)
+        return;
     for (uint16_t i = 0; i < n; i++) {
         c->queue_bytes -= c->queue[i]->len;
         frame_drop(c->queue[i]);
@@ -80,6 +103,8 @@ client_gone(struct client *c)
     c->rx = NULL;
     c->is_open = false;
     c->set->n--;
+    metrics_hold(METRIC_WS_CONNECTIONS, c->set->n);
+    metrics_add(METRIC_WS_DISCONNECTS, 1, end_of(c), 0, 0);
 }
 
 static void
@@ -118,13 +143,17 @@ client_queue(struct client *c, struct frame *f)
         return false;
     if (is_full(c, f))
         client_flush(c);
+    if (c->is_cut)
+        return false;
     if (is_full(c, f)) {
         forget_front(c, c->queue_n);
         c->is_behind = true;
         c->set->skips++;
+        metrics_add(METRIC_WS_SKIPS, 1, 0, 0, 0);
         return false;
     }
     push(c, f);
+    c->set->pushes++;
     return true;
 }
 
@@ -198,6 +227,9 @@ clients_flush(struct clients *set)
 {
     while (set->dirty != NULL)
         client_flush(set->dirty);
+    if (set->pushes > 0)
+        metrics_add(METRIC_WS_PUSHES, set->pushes, 0, 0, 0);
+    set->pushes = 0;
 }
 
 bool

@@ -48,7 +48,8 @@ struct clients {
     struct frame *ping;
     struct buf gather;
     int n;
-    int64_t skips; /* how often a client fell behind */
+    int64_t skips;  /* how often a client fell behind */
+    int64_t pushes; /* messages about states queued since they were last counted */
 };
 
 struct client {

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "frame.h"
 #include "protocol.h"
 #include "watch.h"
@@ -450,6 +451,7 @@ static void
 reload(struct hub *h, struct watch *w)
 {
     h->stats.gaps++;
+    metrics_add(METRIC_WS_GAPS, 1, 0, 0, 0);
     w->live = false;
     buf_clear(&w->backlog);
     w->missed = w->loading; /* that load may have been too early */
@@ -499,6 +501,7 @@ hub_event(struct hub *h, const char *id, const char *payload, size_t len)
     if (w == NULL || w->channel == CHANNEL_LEAVING)
         return;
     h->stats.events++;
+    metrics_add(METRIC_WS_EVENTS, 1, 0, 0, 0);
     if (w->live)
         take_event(h, w, payload, len);
     else if (w->loading && !watch_keep(w, payload, len))
@@ -748,6 +751,7 @@ void
 hub_link_lost(struct hub *h)
 {
     struct watch *w, *tmp;
+    int64_t resyncs = 0;
 
     h->linked = false;
     HASH_ITER(hh, h->watches, w, tmp)
@@ -764,8 +768,10 @@ hub_link_lost(struct hub *h)
         if (w->subs == NULL && !w->loading)
             drop(h, w);
         else if (!w->loading)
-            h->stats.resyncs++;
+            resyncs++;
     }
+    h->stats.resyncs += resyncs;
+    metrics_add(METRIC_WS_RESYNCS, resyncs, 0, 0, 0);
 }
 
 struct hub_stats

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/status.h"
 #include "database.h"
 #include "drain.h"
@@ -263,6 +264,9 @@ start_parts(struct app *app)
 
     if (status_open(conf->status_file, &app->status, &f) != RC_OK)
         log_warn("status file", LOG_STR("error", f.log));
+    if (conf->enable_metrics)
+        metrics_attach(status_metrics(app->status));
+    metrics_hold(METRIC_WS_CONNECTIONS, 0);
     server_clock_init(&app->clock);
     clients_init(&app->clients, &server_io, conf->ws_heartbeat_ms, clock_mono_ms());
     app->hub = hub_new(&hub_calls, conf->max_sessions);
@@ -313,6 +317,8 @@ loop_run(const struct conf *conf)
     hub_free(app->hub);
     talk_fini(&app->talk);
     clients_fini(&app->clients);
+    metrics_hold_nothing();
+    metrics_attach(NULL);
     status_close(app->status);
     free(h);
     log_info("stopped", LOG_END);

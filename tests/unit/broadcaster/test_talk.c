@@ -1,0 +1,278 @@
+#include "broadcaster/talk.h"
+
+#include "broadcaster/hub.h"
+#include "broadcaster/server_clock.h"
+#include "fake.h"
+
+#include <unistd.h>
+
+static struct clients set;
+static struct hub *hub;
+static struct server_clock server;
+static struct talk talk;
+
+static void
+on_channel(void *ctx, const char *id)
+{
+    (void)ctx;
+    (void)id;
+}
+
+static bool
+on_load(void *ctx, struct watch **ws, size_t n)
+{
+    (void)ctx;
+    (void)ws;
+    (void)n;
+    return false;
+}
+
+static int64_t
+on_now(void *ctx)
+{
+    (void)ctx;
+    return T0;
+}
+
+static int
+begin(void **state)
+{
+    const struct hub_calls calls = {
+        .subscribe = on_channel, .unsubscribe = on_channel, .load = on_load, .now_ms = on_now
+    };
+
+    (void)state;
+    clients_init(&set, &fake_io, 1000, 0);
+    hub = hub_new(&calls, 10);
+    server_clock_init(&server);
+    server_clock_sample(&server, 0, 0, T0 * 1000);
+    talk_init(&talk, hub, &server, true);
+    return 0;
+}
+
+static int
+end(void **state)
+{
+    (void)state;
+    talk_fini(&talk);
+    hub_free(hub);
+    clients_fini(&set);
+    return 0;
+}
+
+static struct fake *
+hello(const char *id)
+{
+    struct fake *f = fake_open(&set, 0);
+
+    talk_hello(&talk, &f->c, id);
+    return f;
+}
+
+static void
+bye(struct fake *f)
+{
+    hub_leave(hub, &f->c);
+    fake_close(f);
+}
+
+static void
+piece(struct fake *f, const char *s, bool first, bool last)
+{
+    const struct piece p = { .data = s, .len = strlen(s), .first = first, .last = last };
+
+    talk_piece(&talk, &f->c, &p);
+}
+
+static const char *
+got(struct fake *f)
+{
+    clients_flush(&set);
+    return fake_words(f);
+}
+
+static void
+greeting(void **state)
+{
+    struct fake *f = hello(SID);
+    struct fake *bare = hello(NULL);
+
+    (void)state;
+    assert_non_null(f->c.subs);
+    assert_null(bare->c.subs);
+    assert_string_equal(got(f), "CONNECTED");
+    assert_string_equal(got(bare), "CONNECTED");
+    bye(f);
+    bye(bare);
+}
+
+static void
+a_ping_is_answered_at_once_with_ordered_stamps(void **state)
+{
+    struct fake *f = hello(SID);
+    struct json_object *json, *v;
+    size_t pos = 0;
+    struct got g = { 0 };
+    int64_t receive, transmit;
+    char *text;
+
+    (void)state;
+    piece(f, "{\"type\":\"PING\",\"timestamp\":5}", true, true);
+    /* without a flush of the turn; what was queued before went first */
+    assert_true(fake_frame(f, &pos, &g));
+    assert_true(fake_frame(f, &pos, &g));
+    text = strndup(g.payload, g.len);
+    json = json_tokener_parse(text);
+    assert_true(json_object_object_get_ex(json, "receive_us", &v));
+    receive = json_object_get_int64(v);
+    assert_true(json_object_object_get_ex(json, "transmit_us", &v));
+    transmit = json_object_get_int64(v);
+    assert_true(receive > T0 * 1000 && receive <= transmit && transmit < receive + 100000);
+    assert_true(json_object_object_get_ex(json, "client_timestamp", &v));
+    assert_int_equal(json_object_get_int64(v), 5);
+    json_object_put(json);
+    free(text);
+    bye(f);
+}
+
+static void
+messages_in_pieces(void **state)
+{
+    struct fake *f = hello(SID);
+
+    (void)state;
+    got(f);
+    piece(f, "{\"ty", true, false);
+    piece(f, "pe\":\"PI", false, false);
+    piece(f, "NG\"}", false, true);
+    assert_string_equal(got(f), "PONG");
+    assert_null(f->c.rx);
+    piece(f, "{\"type\":", true, false);
+    piece(f, "\"PING\"}", false, false);
+    piece(f, "", false, true);
+    assert_string_equal(got(f), "PONG");
+    piece(f, "", true, true);
+    assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
+    piece(f, "{\"type\":\"unfini", true, false);
+    bye(f); /* frees what it has of it */
+}
+
+static void
+too_long_closes_1009(void **state)
+{
+    static char text[TALK_MESSAGE_MAX + 2];
+    struct fake *f = hello(SID), *g = hello(SID), *h = hello(SID);
+
+    (void)state;
+    got(f);
+    memset(text, ' ', TALK_MESSAGE_MAX);
+    memcpy(text, "{\"type\":\"PING\"}", 15);
+    piece(f, text, true, true); /* just fits */
+    assert_string_equal(got(f), "PONG");
+    text[TALK_MESSAGE_MAX] = ' ';
+    piece(f, text, true, true);
+    assert_string_equal(got(f), "close:1009");
+    got(g);
+    text[TALK_MESSAGE_MAX] = '\0';
+    piece(g, text, true, false);
+    piece(g, "x", false, false);
+    piece(g, "x", false, true);
+    assert_string_equal(got(g), "close:1009");
+    got(h);
+    bye(f);
+    bye(g);
+    bye(h);
+}
+
+static void
+what_is_wrong_is_said(void **state)
+{
+    struct fake *f = hello(SID);
+    struct piece binary = {
+        .data = "{\"type\":\"PING\"}", .len = 15, .first = true, .last = true, .binary = true
+    };
+
+    (void)state;
+    got(f);
+    piece(f, "nonsense", true, true);
+    assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
+    piece(f, "{\"type\":\"DANCE\"}", true, true);
+    assert_string_equal(got(f), "ERROR:UNKNOWN_TYPE");
+    piece(f, "{\"type\":\"RECONNECT\",\"sessionId\":\"" ANNA "\"}", true, true);
+    assert_string_equal(got(f), "ERROR:NOT_SUBSCRIBED");
+    talk_piece(&talk, &f->c, &binary);
+    assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
+    bye(f);
+    f = hello(NULL);
+    got(f);
+    piece(f, "{\"type\":\"RECONNECT\"}", true, true);
+    assert_string_equal(got(f), "ERROR:NOT_SUBSCRIBED");
+    bye(f);
+}
+
+static void
+the_eleventh_error_closes_1008(void **state)
+{
+    struct fake *f = hello(SID);
+
+    (void)state;
+    got(f);
+    for (int i = 0; i < TALK_FAULTS_PER_MINUTE; i++) {
+        piece(f, "?", true, true);
+        assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
+    }
+    piece(f, "?", true, true);
+    assert_string_equal(got(f), "close:1008");
+    piece(f, "{\"type\":\"PING\"}", true, true);
+    assert_string_equal(got(f), "");
+    bye(f);
+}
+
+static void
+the_hundred_and_first_message_closes_1008(void **state)
+{
+    struct fake *f = hello(SID);
+
+    (void)state;
+    got(f);
+    for (int i = 0; i < TALK_MESSAGES_PER_MINUTE; i++) {
+        piece(f, "{\"type\":\"PING\"}", true, true);
+        assert_string_equal(got(f), "PONG");
+    }
+    piece(f, "{\"type\":\"PING\"}", true, true);
+    assert_string_equal(got(f), "close:1008");
+    bye(f);
+}
+
+static void
+unless_limits_are_off(void **state)
+{
+    struct fake *f;
+
+    (void)state;
+    talk.limit_messages = false;
+    f = hello(SID);
+    got(f);
+    for (int i = 0; i < 5 * TALK_MESSAGES_PER_MINUTE; i++)
+        piece(f, "{\"type\":\"PING\"}", true, true);
+    assert_int_equal(f->c.close_code, 0);
+    bye(f);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(greeting),
+        TEST(a_ping_is_answered_at_once_with_ordered_stamps),
+        TEST(messages_in_pieces),
+        TEST(too_long_closes_1009),
+        TEST(what_is_wrong_is_said),
+        TEST(the_eleventh_error_closes_1008),
+        TEST(the_hundred_and_first_message_closes_1008),
+        TEST(unless_limits_are_off),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
