@@ -30,7 +30,7 @@ const struct metric_row metric_rows[METRIC__MAX] = {
     [METRIC_TIMEKEEPER_LATENESS] = {
         "synckairos_timekeeper_lateness_ms", METRIC_HISTOGRAM,
         { METRIC_NO_LABEL }, { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000 },
-        "Time from the instant at which something was due in a session until the timekeeper had it committed" },
+        "Time from the instant at which something was due in a session until the timekeeper had it committed, without outages of Redis" },
     [METRIC_WS_CONNECTIONS] = {
         "synckairos_websocket_connections", METRIC_HELD, { METRIC_NO_LABEL }, { 0 },
         "Open WebSockets" },
@@ -39,7 +39,7 @@ const struct metric_row metric_rows[METRIC__MAX] = {
         "WebSockets that ended" },
     [METRIC_WS_PUSHES] = {
         "synckairos_websocket_pushes_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
-        "Messages about a session queued for a WebSocket" },
+        "States and expiries queued for WebSockets" },
     [METRIC_WS_EVENTS] = {
         "synckairos_websocket_events_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
         "Changes received from Redis by broadcasters" },

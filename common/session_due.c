@@ -7,6 +7,7 @@
 #include "keys.h"
 #include "log.h"
 #include "lua_scripts.h"
+#include "metrics.h"
 #include "redis.h"
 #include "session_call.h"
 #include "session_store.h"
@@ -120,10 +121,25 @@ put_off(struct session_call *c, const char *why)
     log_error("session is unreadable", LOG_STR("session_id", c->id), LOG_STR("error", why));
 }
 
-/* Add what one session needs to the batch of commits; returns how many changes that is, -1 when
- * it is left to the next claim. */
-static int
-expire_one(struct session_call *c, int load_place)
+/* What one commit of the batch does. */
+struct expiry {
+    int changes;
+    int64_t due_ms; /* instant of the first of them; 0: unknown, or Redis was away by then */
+};
+
+/* When the timekeeper should have come; an outage is none of its lateness. */
+static int64_t
+due_since(const struct session_call *c)
+{
+    int64_t at_ms = session_wakeup(c->s, c->st->conf->session_cache_ttl_ms);
+    bool was_away = c->ld.gap_from_ms != 0 && epoch_life(c->ld.epoch) < c->ld.gap_n;
+
+    return was_away || at_ms > c->ld.now_us / 1000 ? 0 : at_ms;
+}
+
+/* Add what one session needs to the batch of commits. False: it is left to the next claim. */
+static bool
+expire_one(struct session_call *c, int load_place, struct expiry *out)
 {
     const struct commit_terms terms = {
         .prefix = c->st->conf->key_prefix,
@@ -137,23 +153,37 @@ expire_one(struct session_call *c, int load_place)
     int place;
     enum rc rc = session_load_result(c->st->load, load_place, c->s, &c->ld, &f);
 
+    *out = (struct expiry){ 0 };
     if (rc == RC_STATE_UNREADABLE && c->ld.now_us > 0) {
         put_off(c, f.log);
-        return 0;
+        return true;
     }
     if (rc != RC_OK || strcmp(c->ld.run_id, redis_run_id(c->st->redis)) != 0)
-        return -1;
+        return false;
     session_commit_clear(&c->st->pending);
-    if (c->ld.exists)
+    if (c->ld.exists) {
+        out->due_ms = due_since(c);
         session_call_due(c);
+    }
     rc = session_commit_add(&c->st->pending, c->st->commit, &terms, c->ld.exists ? c->s : NULL,
                             &place, &f);
-    return rc == RC_OK ? (int)c->st->pending.changes : -1;
+    out->changes = (int)c->st->pending.changes;
+    return rc == RC_OK;
+}
+
+/* The commit at this place was done at the TIME that its reply tells. */
+static void
+count_lateness(const struct redis_batch *b, int place, const struct expiry *e)
+{
+    int64_t done_us = redis_time_us(redis_batch_reply(b, place)->element[1]);
+
+    if (e->due_ms != 0 && done_us > 0)
+        metrics_observe_us(METRIC_TIMEKEEPER_LATENESS, done_us - e->due_ms * 1000, 0, 0);
 }
 
 /* What Redis refused is the answer, so that the caller does not come again at once. */
 static enum rc
-count_applied(const struct session_store *st, const int *changes, size_t *applied,
+count_applied(const struct session_store *st, const struct expiry *expiries, size_t *applied,
               struct fail *f)
 {
     enum rc rc = RC_OK;
@@ -163,8 +193,11 @@ count_applied(const struct session_store *st, const int *changes, size_t *applie
 
         if (refused != RC_OK)
             rc = refused;
-        else if (changes[i] > 0 && session_commit_verdict(st->commit, i, NULL) == COMMIT_DONE)
-            *applied += (size_t)changes[i];
+        if (refused != RC_OK || expiries[i].changes == 0 ||
+            session_commit_verdict(st->commit, i, NULL) != COMMIT_DONE)
+            continue;
+        *applied += (size_t)expiries[i].changes;
+        count_lateness(st->commit, i, &expiries[i]);
     }
     return rc;
 }
@@ -176,7 +209,7 @@ session_store_expire(struct session_store *st, const struct store_due *due, size
     struct store_result res = { 0 };
     struct session_call c;
     struct session s;
-    int *changes; /* of the commit at that place */
+    struct expiry *expiries; /* of the commit at that place */
     enum rc rc;
 
     *applied = 0;
@@ -188,19 +221,18 @@ session_store_expire(struct session_store *st, const struct store_due *due, size
         return rc;
     session_init(&s);
     redis_batch_clear(st->commit);
-    changes = xalloc(n * sizeof(*changes));
+    expiries = xalloc(n * sizeof(*expiries));
     for (size_t i = 0; i < n; i++) {
-        int k;
+        struct expiry e;
 
         c = (struct session_call){ .st = st, .id = due[i].id, .s = &s, .res = &res };
-        k = expire_one(&c, (int)(i * SESSION_LOAD_COMMANDS));
-        if (k >= 0)
-            changes[redis_batch_count(st->commit) - 1] = k;
+        if (expire_one(&c, (int)(i * SESSION_LOAD_COMMANDS), &e))
+            expiries[redis_batch_count(st->commit) - 1] = e;
     }
     rc = redis_run(st->redis, st->commit, f);
     if (rc == RC_OK)
-        rc = count_applied(st, changes, applied, f);
-    free(changes);
+        rc = count_applied(st, expiries, applied, f);
+    free(expiries);
     session_fini(&s);
     return rc;
 }

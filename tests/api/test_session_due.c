@@ -1,12 +1,15 @@
 /* What the timekeeper relies on: claims, leases, what is due, and committing it in two round
  * trips. */
+#include "common/buf.h"
 #include "common/clock.h"
 #include "common/keys.h"
+#include "common/metrics.h"
 #include "cut_proxy.h"
 #include "store_fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -348,6 +351,70 @@ a_timekeeper_says_that_it_lives(void **state)
     assert_in_range(ttl, 4000, 5000);
 }
 
+/* "count" or "sum" (ms) of the lateness counted so far. */
+static int64_t
+lateness(const char *what)
+{
+    static const int64_t asked[METRIC__MAX];
+    struct buf text;
+    char line[64];
+    const char *at;
+    int64_t value = -1;
+
+    buf_init(&text, 1024 * 1024);
+    metrics_render(&text, asked);
+    snprintf(line, sizeof(line), "\nsynckairos_timekeeper_lateness_ms_%s ", what);
+    at = strstr(buf_cstr(&text), line);
+    if (at != NULL)
+        value = strtoll(at + strlen(line), NULL, 10);
+    buf_fini(&text);
+    return value;
+}
+
+static void
+lateness_counts_from_the_instant_that_was_due(void **state)
+{
+    void *area = calloc(1, metrics_size());
+    int64_t began;
+    struct claim c;
+
+    (void)state;
+    metrics_attach(area);
+    start_game(id_a, 10);
+    began = clock_mono_ms();
+    usleep(80000);
+    c = claim("t", MAX);
+    assert_int_equal(lateness("count"), 0);
+    assert_int_equal(expire(&c), 1);
+    assert_int_equal(lateness("count"), 1);
+    assert_in_range(lateness("sum"), 65, clock_mono_ms() - began + 1);
+    assert_int_equal(expire(&c), 0); /* somebody else was quicker */
+    assert_int_equal(lateness("count"), 1);
+    metrics_attach(NULL);
+    free(area);
+}
+
+/* A timekeeper is not late because Redis was away. */
+static void
+lateness_leaves_outages_out(void **state)
+{
+    void *area = calloc(1, metrics_size());
+    struct claim c;
+
+    (void)state;
+    metrics_attach(area);
+    fx.conf.outage_pause_ms = 300;
+    start_game(id_a, 200);
+    private_redis_kill(&fx.server);
+    usleep(500000);
+    private_redis_restart(&fx.server);
+    c = claim("t", MAX);
+    assert_int_equal(expire(&c), 1);
+    assert_int_equal(lateness("count"), 0);
+    metrics_attach(NULL);
+    free(area);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int
@@ -367,6 +434,8 @@ main(void)
         TEST(a_full_redis_still_keeps_time),
         TEST(a_redis_that_refuses_is_said),
         TEST(a_timekeeper_says_that_it_lives),
+        TEST(lateness_counts_from_the_instant_that_was_due),
+        TEST(lateness_leaves_outages_out),
     };
     int failed;
 
