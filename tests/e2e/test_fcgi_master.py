@@ -351,6 +351,24 @@ def test_a_worker_without_a_master_serves_the_backlog_before_it_leaves(make, sig
     listening.close()
 
 
+def test_draining_has_an_end(make):
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(64)
+    address = listening.getsockname()
+    worker = make(args=["--worker"], stdin=listening, DRAIN_SECONDS=0).ready(address)
+    held = Request(address, **HELD)
+    time.sleep(0.3 * SLOW)
+    waiting = Request(address)
+    worker.tell(signal.SIGTERM)
+    time.sleep(0.1 * SLOW)
+    assert held.send_body().answer()[0] == 503  # the request in hand is finished all the same
+    assert worker.end() == 0
+    listening.close()
+    with pytest.raises(ConnectionError):
+        waiting.answer()
+
+
 def test_a_body_that_is_cut_off_is_never_acted_on(make):
     master = make(FCGI_WORKERS=1).ready()
     request = Request(master.socket, **HELD)
