@@ -10,12 +10,11 @@
  * Left out: resetting, and floating point. Prometheus takes a new area for a restart.
  */
 #include "metrics.h"
-#include "buf.h"
+#include "metrics_area.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,24 +31,16 @@
 #define START_MASK ((INT64_C(1) << PID_SHIFT) - 1)
 #define TAKING INT64_MIN
 
-typedef _Atomic int64_t word;
+typedef metric_word word;
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "processes share these: no hidden locks");
 static_assert(METRICS_ROUTE_MAX % 8 == 0, "names are whole words");
-
-/* Where the cells of one metric are. */
-struct place {
-    size_t at;    /* word */
-    size_t cells; /* combinations of labels */
-    size_t width; /* words of a cell */
-    size_t step[METRICS_LABELS_MAX], count[METRICS_LABELS_MAX];
-};
 
 static struct {
     word *area; /* NULL: nothing is counted */
     word *holder;
     size_t words;
-    struct place places[METRIC__MAX];
+    struct metric_place places[METRIC__MAX];
 } here;
 
 /* --- layout --- */
@@ -80,8 +71,8 @@ metric_label_place(enum metric_label l, const char *value)
     return last;
 }
 
-static size_t
-bucket_count(const struct metric_row *row)
+size_t
+metrics_bucket_count(const struct metric_row *row)
 {
     size_t n = 0;
 
@@ -91,7 +82,7 @@ bucket_count(const struct metric_row *row)
 }
 
 static void
-lay_out_one(const struct metric_row *row, struct place *p)
+lay_out_one(const struct metric_row *row, struct metric_place *p)
 {
     p->cells = 1;
     for (int k = METRICS_LABELS_MAX - 1; k >= 0; k--) {
@@ -103,7 +94,7 @@ lay_out_one(const struct metric_row *row, struct place *p)
     if (row->type == METRIC_COUNTER)
         p->width = 1;
     else if (row->type == METRIC_HISTOGRAM)
-        p->width = bucket_count(row) + 2; /* +Inf, sum */
+        p->width = metrics_bucket_count(row) + 2; /* +Inf, sum */
 }
 
 static void
@@ -114,7 +105,7 @@ lay_out(void)
     if (here.words > 0)
         return;
     for (int m = 0; m < METRIC__MAX; m++) {
-        struct place *p = &here.places[m];
+        struct metric_place *p = &here.places[m];
 
         lay_out_one(&metric_rows[m], p);
         p->at = at;
@@ -198,14 +189,13 @@ write_name(word *to, const char *name)
         atomic_store_explicit(&to[i], text[i], memory_order_release);
 }
 
-/* False: not written yet. */
-static bool
-read_name(word *from, char name[METRICS_ROUTE_MAX])
+bool
+metrics_route_name(size_t i, char name[METRICS_ROUTE_MAX])
 {
     int64_t text[NAME_WORDS];
 
-    for (int i = 0; i < NAME_WORDS; i++)
-        text[i] = atomic_load_explicit(&from[i], memory_order_acquire);
+    for (int k = 0; k < NAME_WORDS; k++)
+        text[k] = atomic_load_explicit(&route_words(i)[1 + k], memory_order_acquire);
     memcpy(name, text, sizeof(text));
     name[METRICS_ROUTE_MAX - 1] = '\0';
     return name[0] != '\0';
@@ -235,10 +225,22 @@ metrics_route(const char *name)
 
 /* --- counting --- */
 
+const struct metric_place *
+metrics_place(enum metric m)
+{
+    return &here.places[m];
+}
+
+int64_t
+metrics_word(size_t at)
+{
+    return atomic_load_explicit(&here.area[at], memory_order_relaxed);
+}
+
 static word *
 cell(enum metric m, size_t label0, size_t label1, size_t label2)
 {
-    const struct place *p = &here.places[m];
+    const struct metric_place *p = &here.places[m];
 
     assert(label0 < p->count[0] && label1 < p->count[1] && label2 < p->count[2]);
     return here.area + p->at +
@@ -366,8 +368,8 @@ metrics_hold_nothing(void)
     here.holder = NULL;
 }
 
-static int64_t
-held(enum metric m)
+int64_t
+metrics_held(enum metric m)
 {
     int64_t sum = 0;
 
@@ -379,139 +381,4 @@ held(enum metric m)
             sum += atomic_load_explicit(&w[1 + m], memory_order_relaxed);
     }
     return sum;
-}
-
-/* --- the text --- */
-
-static void
-put_label(struct buf *out, enum metric_label l, size_t i)
-{
-    char name[METRICS_ROUTE_MAX] = "other";
-
-    buf_str(out, metric_label_rows[l].name);
-    buf_str(out, "=\"");
-    if (metric_label_rows[l].values != NULL)
-        buf_str(out, metric_label_rows[l].values[i]);
-    else if (i == 0 || read_name(route_words(i) + 1, name))
-        buf_str(out, name);
-    buf_char(out, '"');
-}
-
-/* One sample without its value; `le` NULL for none. */
-static void
-put_sample(struct buf *out, const struct metric_row *row, size_t n, const char *suffix,
-           const char *le)
-{
-    const struct place *p = &here.places[row - metric_rows];
-    char separator = '{';
-
-    buf_str(out, row->name);
-    buf_str(out, suffix);
-    for (int k = 0; k < METRICS_LABELS_MAX && row->labels[k] != METRIC_NO_LABEL; k++) {
-        buf_char(out, separator);
-        put_label(out, row->labels[k], n / p->step[k] % p->count[k]);
-        separator = ',';
-    }
-    if (le != NULL) {
-        buf_char(out, separator);
-        buf_printf(out, "le=\"%s\"", le);
-        separator = ',';
-    }
-    buf_str(out, separator == ',' ? "} " : " ");
-}
-
-static void
-put_number(struct buf *out, int64_t v)
-{
-    buf_i64(out, v);
-    buf_char(out, '\n');
-}
-
-static void
-put_histogram(struct buf *out, const struct metric_row *row, size_t n, const int64_t *values)
-{
-    size_t buckets = bucket_count(row);
-    int64_t count = 0, sum_us = values[buckets + 1];
-    char le[16];
-
-    for (size_t i = 0; i <= buckets; i++) {
-        count += values[i];
-        snprintf(le, sizeof(le), "%d", i < buckets ? row->buckets_ms[i] : 0);
-        put_sample(out, row, n, "_bucket", i < buckets ? le : "+Inf");
-        put_number(out, count);
-    }
-    put_sample(out, row, n, "_sum", NULL);
-    buf_printf(out, "%" PRId64 ".%03" PRId64 "\n", sum_us / 1000, sum_us % 1000);
-    put_sample(out, row, n, "_count", NULL);
-    put_number(out, count);
-}
-
-/* Cells by route are very many, and most never count anything. */
-static bool
-is_shown(const struct metric_row *row, const int64_t *values, size_t width)
-{
-    bool by_route = false;
-
-    for (int k = 0; k < METRICS_LABELS_MAX; k++)
-        by_route = by_route || row->labels[k] == METRIC_ROUTE;
-    for (size_t i = 0; i < width; i++) {
-        if (values[i] != 0)
-            return true;
-    }
-    return !by_route;
-}
-
-static void
-put_cells(struct buf *out, const struct metric_row *row)
-{
-    const struct place *p = &here.places[row - metric_rows];
-    int64_t values[METRICS_BUCKETS_MAX + 2];
-
-    for (size_t n = 0; n < p->cells; n++) {
-        const word *w = here.area + p->at + n * p->width;
-
-        for (size_t i = 0; i < p->width; i++)
-            values[i] = atomic_load_explicit(&w[i], memory_order_relaxed);
-        if (!is_shown(row, values, p->width))
-            continue;
-        if (row->type == METRIC_HISTOGRAM) {
-            put_histogram(out, row, n, values);
-        } else {
-            put_sample(out, row, n, "", NULL);
-            put_number(out, values[0]);
-        }
-    }
-}
-
-static void
-put_gauge(struct buf *out, const struct metric_row *row, int64_t value)
-{
-    if (value < 0)
-        return;
-    put_sample(out, row, 0, "", NULL);
-    put_number(out, value);
-}
-
-void
-metrics_render(struct buf *out, const int64_t asked[METRIC__MAX])
-{
-    static const char *const types[] = {
-        [METRIC_COUNTER] = "counter",
-        [METRIC_HISTOGRAM] = "histogram",
-        [METRIC_HELD] = "gauge",
-        [METRIC_ASKED] = "gauge",
-    };
-
-    for (int m = 0; here.area != NULL && m < METRIC__MAX; m++) {
-        const struct metric_row *row = &metric_rows[m];
-
-        buf_printf(out, "# HELP %s %s.\n# TYPE %s %s\n", row->name, row->help, row->name,
-                   types[row->type]);
-        if (row->type == METRIC_ASKED)
-            put_gauge(out, row, asked[m]);
-        else if (row->type == METRIC_HELD)
-            put_gauge(out, row, held((enum metric)m));
-        else
-            put_cells(out, row);
-    }
 }

@@ -6,10 +6,10 @@
 #include "common/metrics.h"
 #include "cut_proxy.h"
 #include "store_fixture.h"
+#include "tests/lib/metric_value.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -351,25 +351,7 @@ a_timekeeper_says_that_it_lives(void **state)
     assert_in_range(ttl, 4000, 5000);
 }
 
-/* "count" or "sum" (ms) of the lateness counted so far. */
-static int64_t
-lateness(const char *what)
-{
-    static const int64_t asked[METRIC__MAX];
-    struct buf text;
-    char line[64];
-    const char *at;
-    int64_t value = -1;
-
-    buf_init(&text, 1024 * 1024);
-    metrics_render(&text, asked);
-    snprintf(line, sizeof(line), "\nsynckairos_timekeeper_lateness_ms_%s ", what);
-    at = strstr(buf_cstr(&text), line);
-    if (at != NULL)
-        value = strtoll(at + strlen(line), NULL, 10);
-    buf_fini(&text);
-    return value;
-}
+#define LATENESS "timekeeper_lateness_ms"
 
 static void
 lateness_counts_from_the_instant_that_was_due(void **state)
@@ -384,12 +366,12 @@ lateness_counts_from_the_instant_that_was_due(void **state)
     began = clock_mono_ms();
     usleep(80000);
     c = claim("t", MAX);
-    assert_int_equal(lateness("count"), 0);
+    assert_int_equal(metric_value(LATENESS "_count"), 0);
     assert_int_equal(expire(&c), 1);
-    assert_int_equal(lateness("count"), 1);
-    assert_in_range(lateness("sum"), 65, clock_mono_ms() - began + 1);
+    assert_int_equal(metric_value(LATENESS "_count"), 1);
+    assert_in_range(metric_value(LATENESS "_sum"), 65, clock_mono_ms() - began + 1);
     assert_int_equal(expire(&c), 0); /* somebody else was quicker */
-    assert_int_equal(lateness("count"), 1);
+    assert_int_equal(metric_value(LATENESS "_count"), 1);
     metrics_attach(NULL);
     free(area);
 }
@@ -410,7 +392,7 @@ lateness_leaves_outages_out(void **state)
     private_redis_restart(&fx.server);
     c = claim("t", MAX);
     assert_int_equal(expire(&c), 1);
-    assert_int_equal(lateness("count"), 0);
+    assert_int_equal(metric_value(LATENESS "_count"), 0);
     metrics_attach(NULL);
     free(area);
 }

@@ -1,6 +1,7 @@
 #include "broadcaster/client.h"
 
 #include "fake.h"
+#include "tests/lib/metric_value.h"
 
 static struct clients set;
 
@@ -290,6 +291,79 @@ who_does_not_answer_close_is_cut(void **state)
     fake_close(f);
 }
 
+#define ENDED(reason) "websocket_disconnects_total{reason=\"" reason "\"}"
+
+static void
+sockets_are_counted(void **state)
+{
+    static const struct {
+        uint16_t code; /* 0: not closed by us */
+        bool broken;
+        const char *sample;
+    } ends[] = {
+        { 0, false, ENDED("client") },
+        { 0, true, ENDED("lost") },
+        { 1000, false, ENDED("session_deleted") },
+        { 1001, false, ENDED("draining") },
+        { 1008, false, ENDED("policy") },
+        { 1009, false, ENDED("too_big") },
+        { 1013, false, ENDED("full") },
+        { 1001, true, ENDED("draining") },
+    };
+    const int n = sizeof(ends) / sizeof(ends[0]);
+    struct fake *fakes[sizeof(ends) / sizeof(ends[0])];
+    void *area = calloc(1, metrics_size());
+
+    (void)state;
+    metrics_attach(area);
+    for (int i = 0; i < n; i++)
+        fakes[i] = fake_open(&set, 0);
+    assert_int_equal(metric_value("websocket_connections"), n);
+    for (int i = 0; i < n; i++) {
+        int64_t before = metric_value(ends[i].sample);
+
+        if (ends[i].code != 0)
+            client_finish(&fakes[i]->c, NULL, ends[i].code, "");
+        fakes[i]->broken = ends[i].broken;
+        if (ends[i].broken)
+            queue(fakes[i], 1);
+        clients_flush(&set);
+        fake_close(fakes[i]);
+        assert_int_equal(metric_value(ends[i].sample), before + 1);
+        assert_int_equal(metric_value("websocket_connections"), n - i - 1);
+    }
+    metrics_hold_nothing();
+    metrics_attach(NULL);
+    free(area);
+}
+
+static void
+pushes_and_skips_are_counted(void **state)
+{
+    struct fake *a = fake_open(&set, 0), *b = fake_open(&set, 0);
+    void *area = calloc(1, metrics_size());
+    int n = 0;
+
+    (void)state;
+    metrics_attach(area);
+    b->stuck = true;
+    while (queue(b, n))
+        n++;
+    queue(a, 1);
+    queue(a, 2);
+    clients_flush(&set);
+    assert_int_equal(metric_value("websocket_pushes_total"), n + 2);
+    assert_int_equal(metric_value("websocket_slow_client_skips_total"), 1);
+    queue(b, 1); /* behind already */
+    clients_flush(&set);
+    assert_int_equal(metric_value("websocket_pushes_total"), n + 2);
+    assert_int_equal(metric_value("websocket_slow_client_skips_total"), 1);
+    metrics_attach(NULL);
+    fake_close(a);
+    fake_close(b);
+    free(area);
+}
+
 static void
 an_idle_client_is_small(void **state)
 {
@@ -314,6 +388,8 @@ main(void)
         TEST(a_broken_socket_is_cut_once),
         TEST(pinged_once_per_interval_and_dropped_when_silent),
         TEST(who_does_not_answer_close_is_cut),
+        TEST(sockets_are_counted),
+        TEST(pushes_and_skips_are_counted),
         TEST(an_idle_client_is_small),
     };
 
