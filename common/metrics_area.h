@@ -19,8 +19,8 @@ struct metric_place {
 
 const struct metric_place *metrics_place(enum metric m);
 size_t metrics_bucket_count(const struct metric_row *row);
-/* Read one word; there is an area. */
-int64_t metrics_word(size_t at);
+/* The words from `at` on; there is an area. */
+const metric_word *metrics_words(size_t at);
 /* The name of route `i` > 0; false: not written yet. */
 bool metrics_route_name(size_t i, char name[METRICS_ROUTE_MAX]);
 /* What all living processes hold. */

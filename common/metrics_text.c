@@ -77,31 +77,40 @@ put_histogram(struct buf *out, const struct metric_row *row, size_t n, const int
     put_number(out, count);
 }
 
-/* Cells by route are very many, and most never count anything. */
 static bool
-is_shown(const struct metric_row *row, const int64_t *values, size_t width)
+is_by_route(const struct metric_row *row)
 {
-    bool by_route = false;
-
-    for (int k = 0; k < METRICS_LABELS_MAX; k++)
-        by_route = by_route || row->labels[k] == METRIC_ROUTE;
-    for (size_t i = 0; i < width; i++) {
-        if (values[i] != 0)
+    for (int k = 0; k < METRICS_LABELS_MAX; k++) {
+        if (row->labels[k] == METRIC_ROUTE)
             return true;
     }
-    return !by_route;
+    return false;
 }
 
+/* Read one cell; false when it has counted nothing. */
+static bool
+read_cell(const metric_word *w, size_t width, int64_t *values)
+{
+    int64_t any = 0;
+
+    for (size_t i = 0; i < width; i++) {
+        values[i] = atomic_load_explicit(&w[i], memory_order_relaxed);
+        any |= values[i];
+    }
+    return any != 0;
+}
+
+/* Cells by route are very many, and most never count anything: those are left out. */
 static void
 put_cells(struct buf *out, const struct metric_row *row)
 {
     const struct metric_place *p = place_of(row);
+    const metric_word *w = metrics_words(p->at);
     int64_t values[METRICS_BUCKETS_MAX + 2] = { 0 };
+    bool all = !is_by_route(row);
 
-    for (size_t n = 0; n < p->cells; n++) {
-        for (size_t i = 0; i < p->width; i++)
-            values[i] = metrics_word(p->at + n * p->width + i);
-        if (!is_shown(row, values, p->width))
+    for (size_t n = 0; n < p->cells; n++, w += p->width) {
+        if (!read_cell(w, p->width, values) && !all)
             continue;
         if (row->type == METRIC_HISTOGRAM) {
             put_histogram(out, row, n, values);
