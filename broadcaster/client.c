@@ -25,7 +25,8 @@ clients_init(struct clients *set, const struct client_io *io, int64_t heartbeat_
 {
     memset(set, 0, sizeof(*set));
     set->io = io;
-    set->ping = frame_new(FRAME_PING, NULL, 0);
+    /* with a byte in it: the library hands no empty pong over */
+    set->ping = frame_new(FRAME_PING, "k", 1);
     heartbeat_init(&set->wheel, heartbeat_ms, now_ms);
     buf_init(&set->gather, CLIENT_WRITE_MAX);
 }

@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <libwebsockets.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Request head: a token in the query needs room. Every such buffer lives as long as its head.
@@ -61,7 +62,14 @@ io_want_write(struct client *c)
 static void
 io_cut(struct client *c)
 {
-    lws_set_timeout(c->socket, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    /* The library's own way (LWS_TO_KILL_ASYNC) does nothing outside its callbacks under a
+     * foreign loop. So the socket ends under it, and it closes as for any peer that went away;
+     * what the peer did not take is given up. */
+    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+    int fd = lws_get_socket_fd(c->socket);
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    shutdown(fd, SHUT_RDWR);
 }
 
 const struct client_io server_io = {
