@@ -292,7 +292,7 @@ test('a server that stays away: given up in bounded time, waits grow', async () 
   assert.equal(e.code, 'NETWORK_ERROR');
   assert.ok(world.now() - before <= 16000);
   const gaps = server.requests.slice(1).map((r, i) => r.at - server.requests[i].at);
-  assert.ok(gaps.length >= 5 && gaps.length <= 12, String(gaps));
+  assert.ok(gaps.length >= 5 && gaps.length <= 20, String(gaps));
   assert.ok(gaps[0] < 300 && gaps.at(-1) >= 1000, String(gaps));
 });
 
