@@ -3,10 +3,11 @@
 import re
 import time
 
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.common.by import By
 from stack import ROOT
-from window import new_game, page, state
+from window import command, new_game, page, state
 
 
 def focus(window, selector):
@@ -107,6 +108,24 @@ def test_a_phone_on_the_table(stack, windows):
     assert window.js("return getComputedStyle(document.querySelector('#white')).rotate") == "180deg"
     assert window.js("return getComputedStyle(document.querySelector('#black')).rotate") == "none"
     assert state(stack.base_url, session_id)["version"] == 3
+
+
+def test_a_finger_that_stays_is_one_press(stack, windows):
+    session_id = new_game(stack.base_url, 60_000)
+    window = windows(page(stack.base_url, session_id))
+    window.until_live()
+    command(stack.base_url, session_id, "start")
+    window.until(lambda s: s["white"]["active"])
+    white = window.find("#white .press")
+    ActionChains(window.driver).click_and_hold(white).perform()
+    window.until(lambda s: s["black"]["active"], say="the press to count when it comes down")
+    command(stack.base_url, session_id, "switch")
+    window.until(lambda s: s["white"]["active"], say="the other one's move")
+    ActionChains(window.driver).release(white).perform()
+    time.sleep(0.4)
+    assert state(stack.base_url, session_id)["version"] == 4, "letting go is no press"
+    window.js("document.querySelector('#white .press').click()")  # as a screen reader does
+    window.until(lambda s: s["black"]["active"], say="a click without a pointer")
 
 
 def test_a_time_of_ones_own(stack, windows):

@@ -10,7 +10,6 @@ import { SyncKairosClient, uuid } from '../synckairos.js';
 const LOW_MS = 20000; // below this tenths are shown
 const BANNER_AFTER_MS = 1000;
 const DELETED_AFTER_MS = 1200; // a reset deletes and creates; do not flash a message in between
-const CLICK_AFTER_PRESS_MS = 1000;
 
 const client = new SyncKairosClient();
 const $ = (id) => document.getElementById(id);
@@ -28,7 +27,7 @@ const sides = ['white', 'black'].map((name, place) => {
     hint: part('.hint'),
     flag: part('.flag'),
     bar: part('.bar'),
-    pressedAt: -Infinity,
+    pressed: false,
     shown: '',
   };
 });
@@ -434,11 +433,12 @@ for (const side of sides) {
   // A clock is pressed when the finger comes down; a click is for those who have no pointer.
   side.press.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
-    side.pressedAt = event.timeStamp;
+    side.pressed = true;
     press(side);
   });
-  side.press.addEventListener('click', (event) => {
-    if (event.timeStamp - side.pressedAt > CLICK_AFTER_PRESS_MS) press(side);
+  side.press.addEventListener('click', () => {
+    if (!side.pressed) press(side);
+    side.pressed = false;
   });
 }
 document.addEventListener('keydown', onKey);
