@@ -151,7 +151,10 @@ class Stack:
         ready = self.run_dir / "ready"
         while not (ready.exists() and f":{self.port}/" in ready.read_text()):
             if self.process.poll() is not None:
-                raise RuntimeError("the stack did not start:\n" + self.output())
+                said = self.output()
+                if "not everything answers" not in said:
+                    shutil.rmtree(self.dir)
+                raise RuntimeError("the stack did not start:\n" + said)
             time.sleep(0.02)
         self.up_seconds = time.monotonic() - began
         self.ws_port = int(re.search(r"127\.0\.0\.1:(\d+)", (self.run_dir / "nginx.conf").read_text())[1])
