@@ -193,6 +193,16 @@ is_place(const struct session *s, int32_t place)
     return place >= -1 && place < (int32_t)s->n;
 }
 
+/* Whoever ends a turn has to find somebody to give it to. */
+static bool
+somebody_is_in(const struct session *s)
+{
+    for (size_t k = 0; k < s->n; k++)
+        if (s->p[k].out == OUT_NONE)
+            return true;
+    return sync_status_is_terminal(s->status);
+}
+
 /* The instants that the engine subtracts from must be there, and not ahead of the session. */
 static bool
 times_are_whole(const struct session *s)
@@ -232,6 +242,8 @@ session_fields_done(struct session *s, struct fail *f)
     if (!is_place(s, s->active) || !is_place(s, s->last_timeout.expired) ||
         !is_place(s, s->result.expired) || !is_place(s, s->result.winner))
         return fail_log(f, RC_STATE_UNREADABLE, "a place beyond the list");
+    if (!somebody_is_in(s))
+        return fail_log(f, RC_STATE_UNREADABLE, "nobody is left to take a turn");
     if (!times_are_whole(s))
         return fail_log(f, RC_STATE_UNREADABLE, "status %d without its instants",
                         (int)s->status);

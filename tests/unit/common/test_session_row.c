@@ -239,6 +239,32 @@ values_are_strict(void **state)
     session_fini(&s);
 }
 
+/* Somebody has to be in as long as there can be a turn: the rotation would find nobody. */
+static void
+a_session_of_nobody_is_refused(void **state)
+{
+    static const struct {
+        const char *header;
+        enum rc rc;
+    } cases[] = {
+        { "i" SID " M1 s1 u5", RC_STATE_UNREADABLE },
+        { "i" SID " M1 s2 u5 b5 y5 a0", RC_STATE_UNREADABLE },
+        { "i" SID " M1 s3 u5 b5 p5 g5 a0", RC_STATE_UNREADABLE },
+        { "i" SID " M1 s4 u5 f5", RC_OK },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct session s;
+
+        session_init(&s);
+        assert_int_equal(take(&s, "h", cases[i].header), RC_OK);
+        assert_int_equal(take(&s, "p:0", ROW_A " O1"), RC_OK);
+        assert_int_equal(session_fields_done(&s, NULL), cases[i].rc);
+        session_fini(&s);
+    }
+}
+
 static void
 metadata_has_a_limit(void **state)
 {
@@ -333,6 +359,7 @@ main(void)
         cmocka_unit_test(names_are_exact),
         cmocka_unit_test(a_thousand_keep_their_places),
         cmocka_unit_test(values_are_strict),
+        cmocka_unit_test(a_session_of_nobody_is_refused),
         cmocka_unit_test(metadata_has_a_limit),
         cmocka_unit_test(the_whole_is_checked),
         cmocka_unit_test(no_header_is_no_session),
