@@ -208,6 +208,7 @@ hub_pump(struct hub *h)
 
             requeue(h, ws[i], QUEUE_NONE);
             ws[i]->loading = true;
+            ws[i]->heard = false;
             DL_FOREACH(ws[i]->subs, sub)
             if (sub->waiter != NULL)
                 sub->waiter->served = true;
@@ -502,6 +503,7 @@ hub_event(struct hub *h, const char *id, const char *payload, size_t len)
         return;
     h->stats.events++;
     metrics_add(METRIC_WS_EVENTS, 1, 0, 0, 0);
+    w->heard = true;
     if (w->live)
         take_event(h, w, payload, len);
     else if (w->loading && !watch_keep(w, payload, len))
@@ -567,6 +569,12 @@ loaded_again(struct hub *h, struct watch *w, struct session *s, int64_t at_ms)
     struct session ours = w->s;
     int64_t ours_at_ms = w->at_ms;
 
+    /* read before the creation or deletion that we heard of meanwhile: replies and events come
+     * on two connections */
+    if (w->heard && (s != NULL) != (w->known == KNOWN_PRESENT)) {
+        want_load(h, w);
+        return;
+    }
     if (s == NULL || w->known != KNOWN_PRESENT || strcmp(s->epoch, w->s.epoch) > 0) {
         loaded_afresh(h, w, s, at_ms);
         return;

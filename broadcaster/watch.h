@@ -54,6 +54,7 @@ struct watch {
     bool live;     /* subscribed, loaded since, no event missed since */
     bool loading;  /* a load is under way; the watch stays */
     bool missed;   /* the backlog overflowed: that load will not do */
+    bool heard;    /* live, and an event has come since the load under way was sent */
     uint32_t lap;  /* grows when the epoch changes: versions are compared within it */
     int rollbacks; /* loads in a row that were older than what we had */
     int64_t at_ms; /* server time of the state */

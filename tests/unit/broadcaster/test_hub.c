@@ -321,6 +321,58 @@ a_read_behind_the_events_shows_the_newer(void **state)
 /* --- events --- */
 
 static void
+a_read_before_the_creation_is_no_deletion(void **state)
+{
+    struct life l;
+    struct fake *early = join(), *late;
+
+    (void)state;
+    life_begin(&l, 1);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_SESSION_NOT_FOUND, NULL, T0);
+    assert_string_equal(got(early), "ERROR:SESSION_NOT_FOUND");
+    late = join();
+    hub_pump(hub);
+    feed(&l); /* overtakes the answer to that read */
+    loaded(RC_SESSION_NOT_FOUND, NULL, T0);
+    assert_string_equal(got(early), "STATE_UPDATE:1");
+    assert_string_equal(got(late), "");
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(late), "STATE_SYNC:1");
+    assert_string_equal(got(early), "");
+    leave(early);
+    leave(late);
+    life_end(&l);
+}
+
+static void
+a_read_before_the_deletion_revives_nothing(void **state)
+{
+    struct life l;
+    struct session snapshot;
+    struct fake *early, *late;
+
+    (void)state;
+    life_begin(&l, 1);
+    early = join_live(&l);
+    session_init(&snapshot);
+    session_copy(&snapshot, &l.s);
+    late = join();
+    hub_pump(hub);
+    life_do(&l, COMMAND_DELETE);
+    feed(&l); /* overtakes the answer to that read */
+    loaded(RC_OK, &snapshot, l.now);
+    assert_string_equal(got(early), "SESSION_DELETED:2 close:1000");
+    assert_string_equal(got(late), "");
+    loaded(RC_SESSION_NOT_FOUND, NULL, l.now);
+    assert_string_equal(got(late), "ERROR:SESSION_NOT_FOUND");
+    session_fini(&snapshot);
+    leave(early);
+    leave(late);
+    life_end(&l);
+}
+
+static void
 older_ones_are_ignored_gaps_are_read_again(void **state)
 {
     struct life l;
@@ -812,6 +864,8 @@ main(void)
         TEST(a_later_client_is_answered_from_a_later_read),
         TEST(a_read_ahead_of_the_events_repeats_nothing),
         TEST(a_read_behind_the_events_shows_the_newer),
+        TEST(a_read_before_the_creation_is_no_deletion),
+        TEST(a_read_before_the_deletion_revives_nothing),
         TEST(older_ones_are_ignored_gaps_are_read_again),
         TEST(a_gap_during_a_read_is_not_forgotten),
         TEST(an_expiry_is_a_state_then_time_expired),
