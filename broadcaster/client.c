@@ -69,6 +69,7 @@ forget_front(struct client *c, uint16_t n)
         return;
     for (uint16_t i = 0; i < n; i++) {
         c->queue_bytes -= c->queue[i]->len;
+        c->set->queued -= c->queue[i]->len;
         frame_drop(c->queue[i]);
     }
     c->queue_n = (uint16_t)(c->queue_n - n);
@@ -127,14 +128,17 @@ push(struct client *c, struct frame *f)
     }
     c->queue[c->queue_n++] = frame_take(f);
     c->queue_bytes += f->len;
+    c->set->queued += f->len;
     set_dirty(c, true);
 }
 
 static bool
 is_full(const struct client *c, const struct frame *f)
 {
+    int64_t most = c->set->queued > CLIENTS_BYTES_MAX ? CLIENT_WRITE_MAX : CLIENT_BYTES_MAX;
+
     return c->queue_n > 0 &&
-           (c->queue_n >= CLIENT_FRAMES_MAX || c->queue_bytes + f->len > CLIENT_BYTES_MAX);
+           (c->queue_n >= CLIENT_FRAMES_MAX || c->queue_bytes + f->len > most);
 }
 
 bool

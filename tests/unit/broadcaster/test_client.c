@@ -138,7 +138,7 @@ static void
 bytes_are_bounded_too(void **state)
 {
     struct fake *f = fake_open(&set, 0);
-    struct frame *b = big(300 * 1024);
+    struct frame *b = big(CLIENT_BYTES_MAX / 3 - 100);
 
     (void)state;
     f->stuck = true;
@@ -157,6 +157,33 @@ bytes_are_bounded_too(void **state)
     assert_string_equal(fake_words(f), "BIG");
     frame_drop(b);
     fake_close(f);
+}
+
+static void
+all_together_are_bounded_too(void **state)
+{
+    struct fake *f[65];
+    struct frame *b = big(CLIENT_BYTES_MAX - 100), *c = big(CLIENT_WRITE_MAX / 2 - 100);
+
+    (void)state;
+    for (int i = 0; i < 65; i++) {
+        f[i] = fake_open(&set, 0);
+        f[i]->stuck = true;
+        assert_true(client_queue(&f[i]->c, b));
+    }
+    /* too much for all: the stuck skip, who takes what he is sent goes on */
+    assert_true(set.queued > CLIENTS_BYTES_MAX);
+    assert_false(client_queue(&f[0]->c, c));
+    f[1]->stuck = false;
+    assert_true(client_queue(&f[1]->c, c));
+    clients_flush(&set);
+    assert_string_equal(fake_words(f[1]), "BIG BIG");
+    for (int i = 0; i < 65; i++)
+        fake_close(f[i]);
+    assert_int_equal(set.queued, 0);
+    assert_int_equal(b->refs, 1);
+    frame_drop(b);
+    frame_drop(c);
 }
 
 static void
@@ -381,6 +408,7 @@ main(void)
         TEST(a_stuck_client_keeps_what_fits),
         TEST(a_full_queue_is_given_up),
         TEST(bytes_are_bounded_too),
+        TEST(all_together_are_bounded_too),
         TEST(many_in_one_turn_are_no_lag),
         TEST(answers_are_dropped_for_the_stuck),
         TEST(finishing),
