@@ -175,7 +175,11 @@ reap(struct master *m)
             if (p->state == PLACE_RUNNING)
                 judge_end(m, p, status);
             p->state = PLACE_EMPTY;
-            if (m->newcomer == i)
+            if (m->newcomer != i)
+                continue;
+            m->newcomer = -1;
+            /* one that was ready has done its requests already: another follows */
+            if (status != 0 || !atomic_load(&m->page->slot[i].ready))
                 stop_roll(m, "the new worker ended");
         }
     }

@@ -167,6 +167,18 @@ def test_hup_replaces_all_workers_and_loses_nothing(make):
     assert load.done > 100 / SLOW
 
 
+def test_hup_gets_done_when_workers_are_short_lived(make):
+    master = make(FCGI_WORKERS=4, FCGI_MAX_REQUESTS=1).ready()
+    load = Load(master.socket)
+    for times in range(1, 11):
+        master.tell(signal.SIGHUP)
+        until(lambda: master.log().count("restart_begins") == times)
+        time.sleep(0.2 * SLOW)
+    load.stop()
+    assert load.lost == []
+    assert "restart_given_up" not in master.log()
+
+
 def test_hup_brings_in_the_program_that_is_there_now(make, tmp_path):
     program = tmp_path / "log-program"
     shutil.copy2(PROGRAM, program)
