@@ -8,6 +8,7 @@ import time
 
 import requests
 
+from stack import SLOW
 from watch import body
 
 
@@ -100,7 +101,7 @@ class Player(threading.Thread):
 
 def eventually(check, timeout=5, step=0.02):
     """The first true result of check(); AssertionError after `timeout` s. What it raises counts as not yet."""
-    deadline, last = time.monotonic() + timeout, None
+    deadline, last = time.monotonic() + timeout * SLOW, None
     while time.monotonic() < deadline:
         try:
             result = check()

@@ -7,6 +7,8 @@ import uuid
 
 import websockets
 
+from stack import SLOW
+
 
 class Watcher:
     """One connection. `messages` grows while the socket is open; `close_code` and `close_reason` are set at its end."""
@@ -53,7 +55,7 @@ class Watcher:
     def wait_for(self, wanted, timeout=5, start=0):
         """The first message from place `start` on that `wanted` (a type name or a predicate) accepts; AssertionError after `timeout` s."""
         accepts = wanted if callable(wanted) else (lambda message: message["type"] == wanted)
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOW
         seen = start
         with self._changed:
             while True:
@@ -68,7 +70,7 @@ class Watcher:
                 self._changed.wait(left)
 
     def wait_closed(self, timeout=5):
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOW
         with self._changed:
             while self.close_code is None:
                 left = deadline - time.monotonic()
