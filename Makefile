@@ -170,9 +170,10 @@ asan-test: ## all tests with AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory SAN=address SLOW=3 test
 tsan-test: ## the broadcaster's tests and all end-to-end tests with ThreadSanitizer
 	@$(MAKE) --no-print-directory SAN=thread SLOW=4 test
+VALGRIND = valgrind -q --trace-children=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+  --trace-children-skip=*/redis-server,*/redis-cli --error-exitcode=99 --log-file={dir}/valgrind.%p
 valgrind-test: | packages ## all tests under valgrind
-	@SLOW=10 WRAP='valgrind -q --trace-children=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-	  --error-exitcode=99 --log-file={dir}/valgrind.%p' $(MAKE) --no-print-directory test
+	@SLOW=10 WRAP='$(VALGRIND)' $(MAKE) --no-print-directory test
 coverage: ## which lines the tests reach; the report is build/coverage/index.html
 	@etc/dev/install cover
 	@$(MAKE) --no-print-directory SAN=coverage SLOW=2 test; status=$$?; \
