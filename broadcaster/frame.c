@@ -35,14 +35,13 @@ frame_new(enum frame_opcode op, const void *payload, size_t len)
 struct frame *
 frame_close(uint16_t code, const char *reason)
 {
-    unsigned char payload[2 + FRAME_REASON_MAX];
+    char payload[2 + FRAME_REASON_MAX + 1];
     size_t len = reason != NULL ? strlen(reason) : 0;
 
     assert(len <= FRAME_REASON_MAX);
-    payload[0] = (unsigned char)(code >> 8);
-    payload[1] = (unsigned char)code;
-    if (len > 0)
-        memcpy(payload + 2, reason, len);
+    payload[0] = (char)(code >> 8);
+    payload[1] = (char)code;
+    snprintf(payload + 2, sizeof(payload) - 2, "%s", len > 0 ? reason : "");
     return frame_new(FRAME_CLOSE, payload, 2 + len);
 }
 

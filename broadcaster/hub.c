@@ -16,6 +16,7 @@
 #include "watch.h"
 
 #include <assert.h>
+#include <sys/random.h>
 #include <utlist.h>
 
 /* A page that is reloaded comes back within this, to a state that is still fed. */
@@ -30,6 +31,7 @@
 struct hub {
     struct hub_calls calls;
     int64_t watches_max;
+    uint64_t seed; /* of the hash: clients choose the ids */
     bool linked;
     struct watch *watches; /* by lower-case id */
     struct watch *ready, *later;
@@ -46,8 +48,26 @@ hub_new(const struct hub_calls *calls, int64_t watches_max)
 
     h->calls = *calls;
     h->watches_max = watches_max;
+    if (getrandom(&h->seed, sizeof(h->seed), 0) != (ssize_t)sizeof(h->seed))
+        fatal(71, "no random bytes");
     buf_init(&h->text, TEXT_MAX);
     return h;
+}
+
+/* uthash's own hashes are no secret. */
+static unsigned
+hash(const struct hub *h, const char id[ID_LEN + 1])
+{
+    uint64_t sum = h->seed;
+
+    for (size_t i = 0; i < ID_LEN; i += 4) {
+        uint32_t part;
+
+        memcpy(&part, id + i, sizeof(part));
+        sum = (sum ^ part) * UINT64_C(0x9e3779b97f4a7c15);
+        sum ^= sum >> 29;
+    }
+    return (unsigned)(sum >> 32);
 }
 
 static struct watch *
@@ -57,7 +77,7 @@ find(struct hub *h, const char *id)
     struct watch *w;
 
     id_lower(id, lower);
-    HASH_FIND(hh, h->watches, lower, ID_LEN, w);
+    HASH_FIND_BYHASHVALUE(hh, h->watches, lower, ID_LEN, hash(h, lower), w);
     return w;
 }
 
@@ -653,7 +673,7 @@ find_or_make(struct hub *h, const char *id)
     if (w != NULL)
         return w;
     w = watch_new(id);
-    HASH_ADD(hh, h->watches, id, ID_LEN, w);
+    HASH_ADD_BYHASHVALUE(hh, h->watches, id, ID_LEN, hash(h, w->id), w);
     h->stats.watches++;
     return w;
 }
@@ -691,8 +711,10 @@ hub_join(struct hub *h, struct client *c, const char *id)
 void
 hub_leave(struct hub *h, struct client *c)
 {
-    while (c->subs != NULL)
-        end_sub(h, c->subs);
+    struct sub *sub, *tmp;
+
+    LL_FOREACH_SAFE2(c->subs, sub, tmp, more)
+    end_sub(h, sub);
 }
 
 bool

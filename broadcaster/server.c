@@ -193,9 +193,11 @@ static enum verdict
 judge(struct server *s, struct lws *wsi, struct head *head)
 {
     const struct app *app = s->app;
-    struct admission a = { .path = head->path, .session_id = head->session_id };
+    struct admission a = { 0 };
 
     memset(head, 0, sizeof(*head));
+    a.path = head->path;
+    a.session_id = head->session_id;
     copy_header(wsi, WSI_TOKEN_GET_URI, head->path, sizeof(head->path));
     read_query(wsi, head);
     if (copy_header(wsi, WSI_TOKEN_ORIGIN, head->origin, sizeof(head->origin)))

@@ -11,6 +11,9 @@
 #include "common/session.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
+
+#define uthash_fatal(msg) abort()
 #include <uthash.h>
 
 struct client;
