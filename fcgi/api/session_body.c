@@ -1,0 +1,111 @@
+#include "fcgi/api/session_body.h"
+
+#include "common/arena.h"
+#include "common/field.h"
+#include "common/session.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#define DAY_MS 86400000
+
+/* clang-format off */
+#define AMOUNT(what)                                                     \
+    .label = what, .min = 1000, .max = DAY_MS,                           \
+    .too_small = what " must be at least 1000ms (1 second)",             \
+    .too_big = what " cannot exceed 86400000ms (24 hours)"
+
+static const struct field participant_fields[] = {
+    { .name = "participant_id", .type = F_UUID, .label = "Participant ID", .required = true,
+      .doc = "Any UUID, unique within the session." },
+    { .name = "participant_index", .type = F_INT, .label = "Participant index", .required = true,
+      .min = 0, .max = INT64_MAX, .too_small = "Participant index must be non-negative",
+      .doc = "Place in the rotation; equal ones keep the order of the list." },
+    { .name = "total_time_ms", .type = F_INT, AMOUNT("Total time"), .required = true,
+      .doc = "The bank this participant starts with." },
+    { .name = "group_id", .type = F_UUID, .label = "Group ID", .doc = "Returned as sent." },
+    { .type = F_END },
+};
+
+const struct field session_create_fields[] = {
+    { .name = "session_id", .type = F_UUID, .label = "Session ID",
+      .doc = "Chosen by the client; made by the server when it is left out." },
+    { .name = "sync_mode", .type = F_ENUM, .label = "Sync mode", .required = true,
+      .one_of = "per_participant|per_cycle|per_group|global|count_up",
+      .missing = "Invalid sync mode. Must be one of: per_participant, per_cycle, per_group, "
+                 "global, count_up",
+      .doc = "What burns. Only per_participant is built." },
+    { .name = "participants", .type = F_ARRAY, .label = "Participants", .required = true,
+      .min = 1, .max = SESSION_PARTICIPANTS_MAX, .items = participant_fields,
+      .too_small = "At least one participant is required",
+      .too_big = "Cannot exceed 1000 participants",
+      .doc = "Who takes turns, in the order in which they are shown." },
+    { .name = "total_time_ms", .type = F_INT, AMOUNT("Total time"), .required = true,
+      .doc = "Stored and returned; banks are the participants' own." },
+    { .name = "time_per_cycle_ms", .type = F_INT, AMOUNT("Time per cycle"),
+      .doc = "Stored and returned." },
+    { .name = "increment_ms", .type = F_INT, .label = "Increment", .min = 0, .max = 60000,
+      .too_small = "Increment must be non-negative",
+      .too_big = "Increment cannot exceed 60000ms (1 minute)",
+      .doc = "Added to a bank at each hand-over (Fischer)." },
+    { .name = "max_time_ms", .type = F_INT, AMOUNT("Max time"), .doc = "Stored and returned." },
+    { .name = "metadata", .type = F_OBJECT, .label = "Metadata", .max = SESSION_METADATA_MAX,
+      .doc = "Any object of at most 10 KB, returned as sent." },
+    { .type = F_END },
+};
+
+#define EXPECTED_VERSION                                                                     \
+    { .name = "expected_version", .type = F_INT, .label = "Expected version", .min = 1,      \
+      .max = INT64_MAX, .doc = "The version the session must still have; else 409." }
+
+const struct field session_command_fields[] = {
+    EXPECTED_VERSION,
+    { .type = F_END },
+};
+
+const struct field session_switch_fields[] = {
+    EXPECTED_VERSION,
+    { .name = "current_participant_id", .type = F_UUID, .label = "Current participant ID",
+      .doc = "Who must still be active; else 409. Makes repeating a switch safe." },
+    { .name = "next_participant_id", .type = F_UUID, .label = "Next participant ID",
+      .doc = "Who is next; by rotation when it is left out." },
+    { .type = F_END },
+};
+/* clang-format on */
+
+static void
+fill_participant(struct session *s, struct json_object *from)
+{
+    struct participant *p = session_add_participant(s);
+    const char *group = body_str(from, "group_id");
+
+    memcpy(p->id, body_str(from, "participant_id"), ID_LEN + 1);
+    if (group != NULL)
+        memcpy(p->group_id, group, ID_LEN + 1);
+    p->index = body_int(from, "participant_index", 0);
+    p->total_time_ms = body_int(from, "total_time_ms", 0);
+}
+
+void
+session_body_draft(struct session *s, struct json_object *body, const char *owner)
+{
+    const char *id = body_str(body, "session_id");
+    struct json_object *metadata = NULL;
+
+    if (id != NULL)
+        memcpy(s->id, id, ID_LEN + 1);
+    else
+        id_uuid4(s->id);
+    s->mode = sync_mode_parse(body_str(body, "sync_mode"));
+    s->total_time_ms = body_int(body, "total_time_ms", 0);
+    s->time_per_cycle_ms = body_int(body, "time_per_cycle_ms", -1);
+    s->increment_ms = body_int(body, "increment_ms", 0);
+    s->max_time_ms = body_int(body, "max_time_ms", -1);
+    if (owner != NULL)
+        snprintf(s->owner, sizeof(s->owner), "%s", owner);
+    if (json_object_object_get_ex(body, "metadata", &metadata))
+        s->metadata = xstrdup(json_object_to_json_string_ext(
+            metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    for (size_t i = 0; i < body_array_len(body, "participants"); i++)
+        fill_participant(s, body_array_at(body, "participants", i));
+}

@@ -1,0 +1,23 @@
+/*
+ * session_body.h - what the bodies of /v1/sessions look like: the field tables that are checked
+ * before a handler runs, and the draft of a session out of a create body that passed.
+ */
+#ifndef FCGI_API_SESSION_BODY_H
+#define FCGI_API_SESSION_BODY_H
+
+#include "common/field.h"
+
+struct json_object; /* json-c */
+struct session;     /* common/session.h */
+
+extern const struct field session_create_fields[];
+extern const struct field session_command_fields[]; /* every command but switch */
+extern const struct field session_switch_fields[];
+
+/*
+ * Fill `s` (initialised) for session_create from a body that session_create_fields let pass. An
+ * id is made when none was sent; `owner` NULL: anonymous. The strings are copied.
+ */
+void session_body_draft(struct session *s, struct json_object *body, const char *owner);
+
+#endif
