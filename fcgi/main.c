@@ -32,11 +32,8 @@ run_worker(const struct conf *conf, const char *slot)
     struct slot_page *page = NULL;
     int fd = -1, index = -1;
 
-    if (!listener_is(STDIN_FILENO)) {
-        if (is_cgi())
-            return worker_run_cgi(conf);
+    if (!listener_is(STDIN_FILENO))
         fatal(EX_USAGE, "--worker needs a listening socket on fd 0");
-    }
     if (slot != NULL) {
         if (sscanf(slot, "--slot=%d,%d", &fd, &index) != 2 || index < 0 || index >= SLOTS_MAX ||
             (page = slot_page_attach(fd)) == NULL)
@@ -49,12 +46,13 @@ run_worker(const struct conf *conf, const char *slot)
 static int
 run(const struct conf *conf, int argc, char **argv)
 {
+    /* first: the arguments of a CGI program are a query (RFC 3875, 4.4) */
+    if (!listener_is(STDIN_FILENO) && is_cgi())
+        return worker_run_cgi(conf);
     if (argc > 1 && strcmp(argv[1], "--worker") == 0)
         return run_worker(conf, argc > 2 ? argv[2] : NULL);
     if (argc > 1)
         fatal(EX_USAGE, "unknown argument %s; there are --worker and --print-config", argv[1]);
-    if (!listener_is(STDIN_FILENO) && is_cgi())
-        return worker_run_cgi(conf);
     return master_run(conf);
 }
 

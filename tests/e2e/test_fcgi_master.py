@@ -402,9 +402,10 @@ def test_garbage_does_not_end_a_worker(make):
     assert all(alive(pid) for pid in workers)
 
 
-def cgi(tmp_path, method, path, body=b"", **variables):
+def cgi(tmp_path, method, path, body=b"", args=(), **variables):
     master = Master(
         tmp_path,
+        args=args,
         stdin=subprocess.PIPE,
         GATEWAY_INTERFACE="CGI/1.1",
         REQUEST_METHOD=method,
@@ -429,6 +430,11 @@ def test_plain_cgi(tmp_path):
     assert text.startswith("Status: 400 ") and "unrecognized_key" in text
     text = cgi(tmp_path, "DELETE", SESSION)
     assert text.startswith("Status: 503 ") and "STORE_UNAVAILABLE" in text
+
+
+def test_a_query_is_no_argument_of_plain_cgi(tmp_path):
+    for query in ("x", "--worker", "--print-config"):  # RFC 3875, 4.4: web servers pass them on as arguments
+        assert cgi(tmp_path, "GET", "/health", args=[query], QUERY_STRING=query).startswith("Status: 200 ")
 
 
 def test_unknown_arguments_are_refused(make):
