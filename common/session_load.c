@@ -157,6 +157,7 @@ session_load_result(const struct redis_batch *b, int place, struct session *s,
         enum rc rc = redis_batch_check(b, place + i, f);
 
         if (rc == RC_INTERNAL && i == REPLY_HASH) {
+            ld->now_us = redis_time_us(redis_batch_reply(b, place + REPLY_TIME));
             fail_reset(f);
             return fail_log(f, RC_STATE_UNREADABLE, "session key of a wrong type");
         }

@@ -238,6 +238,23 @@ an_unreadable_session_is_put_off(void **state)
 }
 
 static void
+a_key_of_a_wrong_type_is_put_off(void **state)
+{
+    struct claim c;
+
+    (void)state;
+    start_game(id_a, 10);
+    private_redis_ask(&fx.server, "SET %s nonsense", keys_session("t:", id_a).s);
+    usleep(20000);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(expire(&c), 0);
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 0);
+    assert_in_range(wakeup(id_a), c.now_ms + 55000, c.now_ms + 60000);
+}
+
+static void
 an_idle_session_ends_by_the_timekeeper(void **state)
 {
     struct claim c;
@@ -410,6 +427,7 @@ main(void)
         TEST(what_is_not_due_any_more_gets_its_right_wake_up),
         TEST(the_wake_up_of_a_missing_session_goes),
         TEST(an_unreadable_session_is_put_off),
+        TEST(a_key_of_a_wrong_type_is_put_off),
         TEST(an_idle_session_ends_by_the_timekeeper),
         TEST(a_long_outage_pauses_unwatched_sessions_too),
         TEST(a_claim_keeps_the_sign_of_life),
