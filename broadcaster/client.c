@@ -15,8 +15,8 @@ static const struct {
     uint16_t code;
     enum ws_end end;
 } ends[] = {
-    { 1000, WS_END_DELETED }, { 1001, WS_END_DRAINING }, { 1008, WS_END_POLICY },
-    { 1009, WS_END_TOO_BIG }, { 1013, WS_END_FULL },
+    { 1000, WS_END_DELETED }, { 1001, WS_END_DRAINING }, { 1007, WS_END_POLICY },
+    { 1008, WS_END_POLICY },  { 1009, WS_END_TOO_BIG },  { 1013, WS_END_FULL },
 };
 
 void

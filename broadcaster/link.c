@@ -60,7 +60,8 @@ struct link {
     int pending;
     int64_t backoff_ms;
     int64_t heard_us;
-    bool said_down, closed;
+    char said[96]; /* why it is down, as the log has it; "" while up */
+    bool closed;
 };
 
 static void try_now(struct link *l);
@@ -132,9 +133,10 @@ link_fail(struct link *l, const char *why)
 
     if (l->state == LINK_WAITING || l->closed)
         return;
-    if (!l->said_down)
-        log_warn("redis link down", LOG_STR("link", l->name), LOG_STR("why", why));
-    l->said_down = true;
+    if (strncmp(l->said, why, sizeof(l->said) - 1) != 0) {
+        snprintf(l->said, sizeof(l->said), "%s", why);
+        log_warn("redis link down", LOG_STR("link", l->name), LOG_STR("why", l->said));
+    }
     disconnect(l);
     link_set(l, LINK_WAITING, jittered(l->backoff_ms));
     l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : l->backoff_ms * 2;
@@ -162,7 +164,7 @@ static void
 now_up(struct link *l)
 {
     log_info("redis link up", LOG_STR("link", l->name));
-    l->said_down = false;
+    l->said[0] = '\0';
     l->backoff_ms = BACKOFF_MIN_MS;
     link_set(l, LINK_UP, -1);
     if (l->calls.up != NULL)

@@ -266,7 +266,6 @@ on_receive(struct server *s, struct lws *wsi, struct client *c, const void *in, 
     const struct piece piece = {
         .data = in,
         .len = len,
-        .first = lws_is_first_fragment(wsi) != 0,
         .last = lws_is_final_fragment(wsi) != 0 && lws_remaining_packet_payload(wsi) == 0,
         .binary = lws_frame_is_binary(wsi) != 0,
     };
@@ -351,8 +350,7 @@ server_new(struct app *app)
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_VALIDATE_UTF8,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .foreign_loops = loops,
         .user = s,
         .max_http_header_data = HEAD_MAX,

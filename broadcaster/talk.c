@@ -3,6 +3,7 @@
 #include "client.h"
 #include "common/arena.h"
 #include "common/clock.h"
+#include "common/json.h"
 #include "frame.h"
 #include "hub.h"
 #include "protocol.h"
@@ -103,6 +104,11 @@ on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary
     if (t->limit_messages &&
         !meter_hit(&c->messages, now_ms, MINUTE_MS, TALK_MESSAGES_PER_MINUTE)) {
         client_finish(c, NULL, 1008, "Message rate limit exceeded");
+        return;
+    }
+    /* RFC 6455 section 8.1; U+0000 is good UTF-8, and bad JSON */
+    if (!binary && !json_utf8_is_valid(s, len) && memchr(s, '\0', len) == NULL) {
+        client_finish(c, NULL, 1007, "Invalid UTF-8");
         return;
     }
     if (!binary)

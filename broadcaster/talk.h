@@ -40,7 +40,7 @@ void talk_hello(struct talk *t, struct client *c, const char *id);
 struct piece {
     const char *data;
     size_t len;
-    bool first, last; /* of the message */
+    bool last; /* of the message */
     bool binary;
 };
 /* A part of a message has arrived; the last one has it answered. */

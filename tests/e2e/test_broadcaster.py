@@ -331,6 +331,36 @@ def test_the_handshake_is_refused_with_http(make_stack):
         assert third.status == 503 and "Retry-After: 1" in third.head
 
 
+def test_connections_that_ended_leave_their_room(make_stack):
+    stack = make_stack(BROADCASTERS=1, WS_MAX_CLIENTS=1)  # and 256 for everything else
+    health = f"http://127.0.0.1:{stack.ws_port}/health"
+    for _ in range(3):
+        held = [socket.create_connection(("127.0.0.1", stack.ws_port)) for _ in range(300)]
+        time.sleep(0.2)
+        held[0].settimeout(0.2)
+        refused = 0
+        for one in held:
+            one.setblocking(False)
+            try:
+                refused += one.recv(1) == b""
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                refused += 1
+        assert 30 <= refused <= 60
+        for one in held:
+            one.close()
+        until(lambda: requests.get(health, timeout=5).status_code == 200, say="room")
+    for k in range(100):
+        with RawSocket(stack.ws_port, f"/ws?sessionId={uuid.uuid4()}") as raw:
+            assert raw.status in (101, 503)
+        with RawSocket(stack.ws_port, "/nowhere") as raw:
+            assert raw.status == 404
+        with socket.create_connection(("127.0.0.1", stack.ws_port)) as rubbish:
+            rubbish.sendall(b"\0\0\r\n\r\n")
+        assert requests.get(health, timeout=5).status_code == 200
+
+
 def test_nobody_comes_in_while_tokens_are_required(make_stack):
     stack = make_stack(BROADCASTERS=1, AUTH_REQUIRED=True)
     with RawSocket(stack.ws_port, f"/ws?sessionId={uuid.uuid4()}&token=abc") as raw:

@@ -77,9 +77,9 @@ bye(struct fake *f)
 }
 
 static void
-piece(struct fake *f, const char *s, bool first, bool last)
+piece(struct fake *f, const char *s, bool last)
 {
-    const struct piece p = { .data = s, .len = strlen(s), .first = first, .last = last };
+    const struct piece p = { .data = s, .len = strlen(s), .last = last };
 
     talk_piece(&talk, &f->c, &p);
 }
@@ -117,7 +117,7 @@ a_ping_is_answered_at_once_with_ordered_stamps(void **state)
     char *text;
 
     (void)state;
-    piece(f, "{\"type\":\"PING\",\"timestamp\":5}", true, true);
+    piece(f, "{\"type\":\"PING\",\"timestamp\":5}", true);
     /* without a flush of the turn; what was queued before went first */
     assert_true(fake_frame(f, &pos, &g));
     assert_true(fake_frame(f, &pos, &g));
@@ -142,18 +142,18 @@ messages_in_pieces(void **state)
 
     (void)state;
     got(f);
-    piece(f, "{\"ty", true, false);
-    piece(f, "pe\":\"PI", false, false);
-    piece(f, "NG\"}", false, true);
+    piece(f, "{\"ty", false);
+    piece(f, "pe\":\"PI", false);
+    piece(f, "NG\"}", true);
     assert_string_equal(got(f), "PONG");
     assert_null(f->c.rx);
-    piece(f, "{\"type\":", true, false);
-    piece(f, "\"PING\"}", false, false);
-    piece(f, "", false, true);
+    piece(f, "{\"type\":", false);
+    piece(f, "\"PING\"}", false);
+    piece(f, "", true);
     assert_string_equal(got(f), "PONG");
-    piece(f, "", true, true);
+    piece(f, "", true);
     assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
-    piece(f, "{\"type\":\"unfini", true, false);
+    piece(f, "{\"type\":\"unfini", false);
     bye(f); /* frees what it has of it */
 }
 
@@ -167,16 +167,16 @@ too_long_closes_1009(void **state)
     got(f);
     memset(text, ' ', TALK_MESSAGE_MAX);
     memcpy(text, "{\"type\":\"PING\"}", 15);
-    piece(f, text, true, true); /* just fits */
+    piece(f, text, true); /* just fits */
     assert_string_equal(got(f), "PONG");
     text[TALK_MESSAGE_MAX] = ' ';
-    piece(f, text, true, true);
+    piece(f, text, true);
     assert_string_equal(got(f), "close:1009");
     got(g);
     text[TALK_MESSAGE_MAX] = '\0';
-    piece(g, text, true, false);
-    piece(g, "x", false, false);
-    piece(g, "x", false, true);
+    piece(g, text, false);
+    piece(g, "x", false);
+    piece(g, "x", true);
     assert_string_equal(got(g), "close:1009");
     got(h);
     bye(f);
@@ -189,24 +189,39 @@ what_is_wrong_is_said(void **state)
 {
     struct fake *f = hello(SID);
     struct piece binary = {
-        .data = "{\"type\":\"PING\"}", .len = 15, .first = true, .last = true, .binary = true
+        .data = "{\"type\":\"PING\"}", .len = 15, .last = true, .binary = true
     };
 
     (void)state;
     got(f);
-    piece(f, "nonsense", true, true);
+    piece(f, "nonsense", true);
     assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
-    piece(f, "{\"type\":\"DANCE\"}", true, true);
+    piece(f, "{\"type\":\"DANCE\"}", true);
     assert_string_equal(got(f), "ERROR:UNKNOWN_TYPE");
-    piece(f, "{\"type\":\"RECONNECT\",\"sessionId\":\"" ANNA "\"}", true, true);
+    piece(f, "{\"type\":\"RECONNECT\",\"sessionId\":\"" ANNA "\"}", true);
     assert_string_equal(got(f), "ERROR:NOT_SUBSCRIBED");
     talk_piece(&talk, &f->c, &binary);
     assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
     bye(f);
     f = hello(NULL);
     got(f);
-    piece(f, "{\"type\":\"RECONNECT\"}", true, true);
+    piece(f, "{\"type\":\"RECONNECT\"}", true);
     assert_string_equal(got(f), "ERROR:NOT_SUBSCRIBED");
+    bye(f);
+}
+
+static void
+broken_utf8_closes_1007(void **state)
+{
+    struct fake *f = hello(SID);
+    const struct piece nul = { .data = "{\"type\":\"PING\"}\0", .len = 16, .last = true };
+
+    (void)state;
+    got(f);
+    talk_piece(&talk, &f->c, &nul);
+    assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
+    piece(f, "{\"type\":\"PING\",\"x\":\"\xc3(\"}", true);
+    assert_string_equal(got(f), "close:1007");
     bye(f);
 }
 
@@ -218,12 +233,12 @@ the_eleventh_error_closes_1008(void **state)
     (void)state;
     got(f);
     for (int i = 0; i < TALK_FAULTS_PER_MINUTE; i++) {
-        piece(f, "?", true, true);
+        piece(f, "?", true);
         assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
     }
-    piece(f, "?", true, true);
+    piece(f, "?", true);
     assert_string_equal(got(f), "close:1008");
-    piece(f, "{\"type\":\"PING\"}", true, true);
+    piece(f, "{\"type\":\"PING\"}", true);
     assert_string_equal(got(f), "");
     bye(f);
 }
@@ -236,10 +251,10 @@ the_hundred_and_first_message_closes_1008(void **state)
     (void)state;
     got(f);
     for (int i = 0; i < TALK_MESSAGES_PER_MINUTE; i++) {
-        piece(f, "{\"type\":\"PING\"}", true, true);
+        piece(f, "{\"type\":\"PING\"}", true);
         assert_string_equal(got(f), "PONG");
     }
-    piece(f, "{\"type\":\"PING\"}", true, true);
+    piece(f, "{\"type\":\"PING\"}", true);
     assert_string_equal(got(f), "close:1008");
     bye(f);
 }
@@ -254,7 +269,7 @@ unless_limits_are_off(void **state)
     f = hello(SID);
     got(f);
     for (int i = 0; i < 5 * TALK_MESSAGES_PER_MINUTE; i++)
-        piece(f, "{\"type\":\"PING\"}", true, true);
+        piece(f, "{\"type\":\"PING\"}", true);
     assert_int_equal(f->c.close_code, 0);
     bye(f);
 }
@@ -269,6 +284,7 @@ main(void)
         TEST(messages_in_pieces),
         TEST(too_long_closes_1009),
         TEST(what_is_wrong_is_said),
+        TEST(broken_utf8_closes_1007),
         TEST(the_eleventh_error_closes_1008),
         TEST(the_hundred_and_first_message_closes_1008),
         TEST(unless_limits_are_off),
