@@ -7,12 +7,23 @@ but the history, a list of (instant, what, who), and works every figure out anew
   bank        allotted + increment x hand-overs that granted one - used, and once at zero, zero
   deadline    the instant at which the used time of the one on turn reaches the allowance
 
+Where a cycle, a group or the session as a whole has the clock, the allowance and the time are
+those of the cycle, the group or the session.
+
 Written from the specification of sessions, before the driver that it is compared with.
 """
 
+from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 
 DAY = 24 * 3600 * 1000
+GRACE = 300
+MAX_CYCLES = 1000
+PAUSE = "nobody, it is paused"
+ENDS = ("complete", "done", "cancel", "expired")
+TURNS = ("start", "turn")
+WHOLE = ("global", "count_up")
+ALIASES = {"game_over": "end_session", "skip_question": "skip_cycle", "auto_fold": "auto_action"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 REFUSALS = {
@@ -20,8 +31,19 @@ REFUSALS = {
     "switch": "Session {} not running (current status: {})",
     "pause": "Session {} cannot be paused (current status: {})",
     "resume": "Session {} cannot be resumed (current status: {})",
+    "cancel": "Session {} cannot be cancelled (current status: {})",
 }
 RACE = "Concurrent modification detected, please retry"
+
+
+def kept(figure):
+    """Not worked out again before the next change."""
+    def ask(self, *args):
+        key = (figure, args)
+        if key not in self.known:
+            self.known[key] = figure(self, *args)
+        return self.known[key]
+    return ask
 
 
 def iso(ms):
@@ -30,6 +52,10 @@ def iso(ms):
         return None
     t = EPOCH + timedelta(milliseconds=ms)
     return t.strftime("%Y-%m-%dT%H:%M:%S.") + "%03dZ" % (ms % 1000)
+
+
+# `who` has the turn from then on; `mark` is what a timeout, a hand-over at the end or an end adds.
+Entry = namedtuple("Entry", "at what who mark")
 
 
 class Refused(Exception):
@@ -43,71 +69,137 @@ class Session:
 
     def __init__(self, body, now, ended_ttl):
         self.body = body
-        self.people = body["participants"]
+        self.mode = body.get("sync_mode", "per_participant")
+        self.people = body.get("participants", [])
         self.ended_ttl = ended_ttl
-        self.history = [(now, "create", None)]
+        self.history = [Entry(now, "create", None, {})]
+        self.known = {}  # figures that were worked out since the last change
         self.deleted = False
+        policy = dict(body.get("action_on_timeout", {"type": "notify"}))
+        policy["type"] = ALIASES.get(policy["type"], policy["type"])
+        self.policy = policy
+        self.advances = body.get("auto_advance", False)
+        self.max_cycles = body.get("max_cycles")
+        if self.mode == "per_cycle" and self.max_cycles is None and \
+                (self.advances or policy["type"] == "skip_cycle"):
+            self.max_cycles = MAX_CYCLES
+        self.groups = self.make_groups() if self.mode == "per_group" else []
+
+    def make_groups(self):
+        """[(id, bank, [places])], the given ones first, then those that participants name."""
+        given = [{"id": g["group_id"], "bank": g["total_time_ms"],
+                  "named": [m.lower() for m in g.get("members", [])]}
+                 for g in self.body.get("groups", [])]
+        known = {g["id"].lower(): g for g in given}
+        derived = []
+        of = []
+        for p in self.people:
+            mine = p["participant_id"].lower()
+            home = next((g for g in given if mine in g["named"]), None)
+            if home is None:
+                name = p.get("group_id", p["participant_id"])
+                home = known.get(name.lower())
+                if home is None:
+                    home = known[name.lower()] = {"id": name, "bank": 0, "derived": True}
+                    derived.append(home)
+            if home.get("derived"):
+                home["bank"] = max(home["bank"], p["total_time_ms"])
+            of.append(home)
+        lowest = {id(g): min((p["participant_index"], k) for k, p in enumerate(self.people)
+                             if of[k] is g) for g in derived}
+        return [(g["id"], g["bank"], [k for k in range(len(of)) if of[k] is g])
+                for g in given + sorted(derived, key=lambda g: lowest[id(g)])]
 
     # --- reading the history ---
 
+    @kept
     def last(self, *kinds):
         """The newest entry of one of these kinds, or None."""
         for entry in reversed(self.history):
-            if entry[1] in kinds:
+            if entry.what in kinds:
                 return entry
         return None
 
     @property
+    @kept
     def status(self):
-        what = self.last("create", "start", "pause", "resume", "complete")[1]
+        what = self.last("create", "start", "pause", "resume", *ENDS).what
         return {"create": "pending", "start": "running", "pause": "paused",
-                "resume": "running", "complete": "completed"}[what]
+                "resume": "running", "complete": "completed", "done": "completed",
+                "cancel": "cancelled", "expired": "expired"}[what]
+
+    @property
+    def is_over(self):
+        return self.last(*ENDS) is not None
 
     @property
     def version(self):
         return len(self.history)
 
     @property
+    @kept
     def holder(self):
         """Whose turn it is (place), or None."""
-        if self.status in ("pending", "completed"):
+        if self.status == "pending" or self.is_over:
             return None
-        return self.last("start", "turn")[2]
+        return self.last(*TURNS).who
 
     @property
+    @kept
     def touched(self):
         """The instant of the newest change; deleting touches nothing."""
-        return [e for e in self.history if e[1] != "delete"][-1][0]
+        return [e for e in self.history if e.what != "delete"][-1].at
 
+    @kept
     def stretches(self, until):
-        """(from, to, who, what ended it) for each stretch of a turn; who None: a pause."""
+        """(from, to, who, what ended it) for each stretch of a turn."""
         out = []
         since, who, on = None, None, None
-        for at, what, place in self.history:
+        for at, what, place, _ in self.history:
             if what in ("expire", "create", "delete"):
                 continue
             if since is not None:
                 out.append((since, at, on, what))
-            if what in ("start", "turn"):
+            if what in TURNS:
                 who = place
-            on = None if what == "pause" else who
-            since = None if what == "complete" else at
+            on = PAUSE if what == "pause" else who
+            since = None if what in ENDS else at
         if since is not None and until > since:
             out.append((since, until, on, "still open"))
         return out
 
+    @kept
     def used(self, place, until):
         return sum(b - a for a, b, who, _ in self.stretches(until) if who == place)
 
+    @kept
+    def running(self, until, since=0):
+        """The time that was nobody's pause, from `since` on."""
+        return sum(b - a for a, b, who, _ in self.stretches(until) if who != PAUSE and a >= since)
+
     def paused(self, until):
-        return sum(b - a for a, b, who, _ in self.stretches(until) if who is None)
+        return self.used(PAUSE, until)
 
     def hand_overs(self, place):
         """How often this one gave the turn away."""
-        return len([1 for _, _, who, end in self.stretches(0) if who == place and end == "turn"])
+        return len([1 for _, _, who, end in self.stretches(0)
+                    if who == place and end in ("turn", "done")])
+
+    @kept
+    def is_out(self, place):
+        """Why this one takes no more turns, or None."""
+        for entry in self.history:
+            if place in entry.mark.get("out", ()):
+                return "eliminated"
+        return self.people[place].get("out")
+
+    # --- clocks ---
 
     def bank(self, place, until):
+        """Somebody's own, which burns in per_participant only."""
         allowance = self.people[place]["total_time_ms"]
+        if self.mode != "per_participant":
+            return allowance
         spent = 0
         for a, b, who, end in self.stretches(until):
             if who != place:
@@ -119,33 +211,90 @@ class Session:
                 allowance += self.body["increment_ms"]
         return allowance - spent
 
-    def is_empty(self, place):
+    def group_of(self, place):
+        return next(g for g in self.groups if place in g[2])
+
+    def group_left(self, group, until):
+        return max(0, group[1] - sum(self.used(k, until) for k in group[2]))
+
+    def limit(self):
+        """The whole session's allowance, or None."""
+        if self.mode == "count_up":
+            return self.body.get("max_time_ms")
+        return self.body.get("total_time_ms", self.body.get("time_per_cycle_ms"))
+
+    def cycle_length(self):
+        return self.body.get("time_per_cycle_ms", self.body.get("total_time_ms"))
+
+    @kept
+    def left(self, place, until):
+        """What is left of the clock that burns, or would, while this one has the turn."""
+        if self.mode == "per_participant":
+            return None if place is None else self.bank(place, until)
+        if self.mode == "per_group":
+            return None if place is None else self.group_left(self.group_of(place), until)
+        if self.mode == "per_cycle":
+            turn = self.last(*TURNS)
+            return max(0, self.cycle_length() - (self.running(until, turn.at) if turn else 0))
+        return None if self.limit() is None else max(0, self.limit() - self.running(until))
+
+    def has_expired(self, place):
         """Found at zero by a change that has been made."""
-        return self.bank(place, self.touched) == 0
+        if self.mode in WHOLE:
+            return False
+        turn = self.last(*TURNS)
+        if self.mode == "per_cycle" and (turn is None or turn.who != place):
+            return False
+        return self.left(place, self.touched) == 0
 
     def deadline(self):
         if self.status != "running":
             return None
-        place = self.holder
-        if self.is_empty(place):
-            return None
-        begun = self.last("start", "turn", "resume")[0]
-        return begun + self.bank(place, begun)
+        left = self.left(self.holder, self.touched)
+        return self.touched + left if left else None
 
     def last_resort(self):
-        if self.status == "completed":
-            return self.last("complete")[0] + self.ended_ttl
+        if self.is_over:
+            return self.last(*ENDS).at + self.ended_ttl
         return (self.deadline() or self.touched) + DAY
 
     # --- order of turns ---
 
-    def order(self):
-        able = [k for k, p in enumerate(self.people) if not p.get("out")]
+    def order(self, places=None, out=()):
+        able = [k for k in (range(len(self.people)) if places is None else places)
+                if not self.is_out(k) and k not in out]
         return sorted(able, key=lambda k: (self.people[k]["participant_index"], k))
 
-    def following(self):
-        order = self.order()
-        return order[(order.index(self.holder) + 1) % len(order)]
+    def first(self):
+        chosen = self.body.get("active_participant_id")
+        if chosen is not None:
+            return self.place_of(chosen)
+        if self.mode == "per_group":
+            return next((self.order(g[2])[0] for g in self.groups if self.order(g[2])), None)
+        return self.order()[0] if self.people else None
+
+    def after(self, place, out=()):
+        """Everybody who can have the turn when `place` has had it, the next one first."""
+        if self.mode != "per_group":
+            return self.turned(self.order(out=out), place)
+        at = self.groups.index(self.group_of(place))
+        rest = self.groups[at + 1:] + self.groups[:at + 1]
+        members = [(self.order(g[2], out), self.newest_of(g)) for g in rest]
+        return [self.turned(order, newest)[0] for order, newest in members if order]
+
+    def newest_of(self, group):
+        """Which of the group had the turn last."""
+        for entry in reversed(self.history):
+            if entry.what in TURNS and entry.who in group[2]:
+                return entry.who
+        return None
+
+    def turned(self, order, place):
+        if place is None:
+            return order
+        key = (self.people[place]["participant_index"], place)
+        split = len([k for k in order if (self.people[k]["participant_index"], k) <= key])
+        return order[split:] + order[:split]
 
     def place_of(self, participant_id):
         for k, p in enumerate(self.people):
@@ -158,11 +307,17 @@ class Session:
 
     # --- changes ---
 
-    def note(self, at, what, who=None):
-        self.history.append((at, what, who))
+    def note(self, at, what, who=None, **mark):
+        self.known = {}
+        self.history.append(Entry(at, what, who, mark))
 
     def change(self, kind, about=None, expired=None, reason=""):
-        at = self.history[-1][0]
+        at = self.history[-1].at
+        left, used = -1, -1
+        if kind != "session_deleted" and (about is not None or self.mode in WHOLE):
+            left = self.left(about, self.touched)
+            left = -1 if left is None else left
+            used = self.running(at) if about is None else self.used(about, at)
         return {
             "type": kind,
             "reason": reason,
@@ -170,9 +325,48 @@ class Session:
             "at": at,
             "participant": self.name(about),
             "expired": self.name(expired),
-            "remaining_ms": -1 if about is None else self.bank(about, self.touched),
-            "elapsed_ms": -1 if about is None else self.used(about, at),
+            "remaining_ms": left,
+            "elapsed_ms": used,
         }
+
+    def expire(self, at, now):
+        """The running clock has reached zero at `at`."""
+        who, kind = self.holder, self.policy["type"]
+        mark = {"expired": who, "applied": kind, "committed": now}
+        if self.mode in WHOLE or kind == "end_session":
+            self.note(at, "expired", **mark)
+            return self.change("session_expired", who, mark["expired"], "timeout")
+        if kind == "eliminate":
+            gone = self.group_of(who)[2] if self.mode == "per_group" else [who]
+            mark["out"] = [k for k in gone if not self.is_out(k)]
+        elif kind != "skip_cycle" and not self.advances:
+            self.note(at, "expire", **mark)
+            return self.change("participant_expired", who, who, "timeout")
+        return self.advance(at, who, mark)
+
+    def advance(self, at, who, mark):
+        """A hand-over that nobody asked for."""
+        rest = self.after(who, mark.get("out", ()))
+        if "out" in mark and len(rest) == 1:
+            winner = rest if self.mode != "per_group" else \
+                self.order(self.group_of(rest[0])[2], mark["out"])
+            self.note(at, "done", reason="last_one_left",
+                      winner=winner[0] if len(winner) == 1 else None, **mark)
+            return self.change("session_completed", who, who, "timeout")
+        if self.mode != "per_cycle":
+            rest = [k for k in rest if self.left(k, at) > 0]
+        if not rest:
+            self.note(at, "expired", **mark)
+            return self.change("session_expired", who, who, "timeout")
+        if self.is_last_cycle():
+            self.note(at, "done", reason="cycles_done", **mark)
+            return self.change("session_completed", who, who, "timeout")
+        self.note(at, "turn", rest[0], **mark)
+        return self.change("cycle_switched", who, who, "timeout")
+
+    def is_last_cycle(self):
+        return self.mode == "per_cycle" and self.max_cycles is not None and \
+            self.cycles() >= self.max_cycles
 
     def settle(self, now):
         """Everything due at `now`, one after the other; returns the changes."""
@@ -180,9 +374,7 @@ class Session:
         while not self.deleted:
             deadline = self.deadline()
             if deadline is not None and deadline <= now:
-                who = self.holder
-                self.note(deadline, "expire", who)
-                done.append(self.change("participant_expired", who, who, "timeout"))
+                done.append(self.expire(deadline, now))
             elif self.last_resort() <= now:
                 self.note(self.last_resort(), "delete")
                 self.deleted = True
@@ -202,30 +394,43 @@ class Session:
             raise Refused("CONFLICT", RACE, {"current_participant_id": current,
                                              "active_participant_id": active})
 
+    def grace(self, now):
+        """A switch just after a timed hand-over was meant for the turn that is over."""
+        timed = [e for e in self.history if e.what == "turn" and "applied" in e.mark]
+        if timed and now - timed[-1].mark["committed"] < GRACE:
+            raise Refused("CONFLICT", RACE, {"active_participant_id": self.name(self.holder)})
+
     def command(self, what, now, version=0, current=None, nxt=None):
         """Returns the change, None when nothing changed, or raises Refused."""
         self.guard(what, version, current)
         legal = {"start": ("pending",), "switch": ("running",), "pause": ("running",),
-                 "resume": ("paused",)}
+                 "resume": ("paused",), "cancel": ("pending", "running", "paused")}
         status = self.status
         if what in legal and status not in legal[what]:
             raise Refused("INVALID_STATE_TRANSITION",
                           REFUSALS[what].format(self.body["session_id"], status))
+        if what == "switch" and not version and current is None:
+            self.grace(now)
         return getattr(self, "do_" + what)(max(now, self.touched), nxt)
 
     def do_start(self, now, _):
-        who = self.order()[0]
+        who = self.first()
         self.note(now, "start", who)
         return self.change("session_started", who)
 
     def do_switch(self, now, nxt):
         who = self.holder
-        to = self.following() if nxt is None else self.place_of(nxt)
-        if to is None or self.people[to].get("out"):
+        to = None if nxt is None else self.place_of(nxt)
+        if nxt is not None and (to is None or self.is_out(to)):
             raise Refused("VALIDATION_ERROR", "Participant %s not found in session" % nxt)
-        out_of_time = self.bank(who, now) == 0
+        if nxt is None and who is not None:
+            to = self.after(who)[0]
+        spent = who if self.mode not in WHOLE and self.left(who, now) == 0 else None
+        if self.is_last_cycle():
+            self.note(now, "done", reason="cycles_done")
+            return self.change("session_completed", who, spent, "cycles_done")
         self.note(now, "turn", to)
-        return self.change("cycle_switched", who, who if out_of_time else None)
+        return self.change("cycle_switched", who, spent)
 
     def do_pause(self, now, _):
         self.note(now, "pause")
@@ -236,11 +441,16 @@ class Session:
         return self.change("session_resumed", self.holder)
 
     def do_complete(self, now, _):
-        if self.status == "completed":
+        if self.is_over:
             return None
         who = self.holder
-        self.note(now, "complete")
+        self.note(now, "complete", reason="completed")
         return self.change("session_completed", who, reason="completed")
+
+    def do_cancel(self, now, _):
+        who = self.holder
+        self.note(now, "cancel", reason="cancelled")
+        return self.change("session_cancelled", who, reason="cancelled")
 
     def do_delete(self, now, _):
         self.note(now, "delete")
@@ -256,80 +466,147 @@ class Session:
 
     # --- what clients see ---
 
+    def seen(self, now):
+        """The instant for which clocks are shown."""
+        return max(now, self.touched) if self.status == "running" else self.touched
+
     def participant(self, place, now):
         p = self.people[place]
         touched = self.touched
-        active = self.holder == place
-        seen = max(now, touched) if active and self.status == "running" else touched
         out = {
             "participant_id": p["participant_id"],
             "participant_index": p["participant_index"],
             "total_time_ms": self.bank(place, touched),
             "time_used_ms": self.used(place, touched),
-            "time_remaining_ms": self.bank(place, seen),
             "cycle_count": self.hand_overs(place),
-            "is_active": active,
-            "has_expired": self.bank(place, touched) == 0,
+            "is_active": self.holder == place,
+            "has_expired": self.has_expired(place),
             "allotted_ms": p["total_time_ms"],
         }
-        if p.get("group_id"):
+        if self.mode == "per_cycle":
+            out["time_remaining_ms"] = p["total_time_ms"]
+        elif self.mode != "count_up":
+            out["time_remaining_ms"] = self.left(place, self.seen(now))
+        if self.mode == "per_group":
+            out["group_id"] = self.group_of(place)[0]
+        elif p.get("group_id"):
             out["group_id"] = p["group_id"]
-        if p.get("out"):
-            out["out"] = p["out"]
+        if self.is_out(place):
+            out["out"] = self.is_out(place)
         return out
+
+    def group(self, g, now):
+        return {
+            "group_id": g[0],
+            "total_time_ms": self.group_left(g, self.touched),
+            "allotted_ms": g[1],
+            "time_used_ms": sum(self.used(k, self.touched) for k in g[2]),
+            "time_remaining_ms": self.group_left(g, self.seen(now)),
+            "has_expired": self.group_left(g, self.touched) == 0,
+            "members": [self.name(k) for k in g[2]],
+        }
 
     def cycle_started(self):
         """Since when the open turn has to be counted."""
         if self.status != "running":
             return None
-        return self.last("start", "turn", "resume", "expire")[0]
+        return self.last("start", "turn", "resume", "expire").at
 
     def last_timeout(self):
-        entry = self.last("expire")
-        if entry is None:
+        for at in range(len(self.history) - 1, -1, -1):
+            entry = self.history[at]
+            if "applied" not in entry.mark:
+                continue
+            out = {"version": at + 1, "at": iso(entry.at), "action_applied": entry.mark["applied"]}
+            who = entry.mark["expired"]
+            if who is not None and self.mode not in WHOLE:
+                if self.mode == "per_group":
+                    out["expired_group_id"] = self.group_of(who)[0]
+                out["expired_participant_id"] = self.name(who)
+            out.update({k: self.policy[k] for k in ("action", "penalty") if k in self.policy})
+            return out
+        return None
+
+    def result(self):
+        end = self.last(*ENDS)
+        if end is None:
             return None
-        return {
-            "version": max(i for i, e in enumerate(self.history) if e == entry) + 1,
-            "at": iso(entry[0]),
-            "expired_participant_id": self.name(entry[2]),
-            "action_applied": "notify",
-        }
+        out = {"reason": end.mark.get("reason", "timeout")}
+        who, winner = end.mark.get("expired"), end.mark.get("winner")
+        if who is not None and self.mode not in WHOLE:
+            out["expired_participant_id"] = self.name(who)
+        if end.what == "expired":
+            winner = self.named_winner(who)
+        if winner is not None:
+            out["winner_participant_id"] = self.name(winner)
+        if end.what == "expired" and "outcome" in self.policy:
+            out["outcome"] = self.policy["outcome"]
+        return out
+
+    def named_winner(self, loser):
+        if "winner_participant_id" in self.policy:
+            return self.place_of(self.policy["winner_participant_id"])
+        two = self.order()
+        if self.policy["type"] == "end_session" and self.mode not in WHOLE and len(two) == 2:
+            return two[0] if two[1] == loser else two[1]
+        return None
 
     def cycles(self):
-        return len([e for e in self.history if e[1] in ("start", "turn")])
+        return len([e for e in self.history if e.what in TURNS])
+
+    def whole(self, now):
+        """The members that only some modes have."""
+        seen = self.seen(now)
+        out = {}
+        if self.mode in WHOLE and not self.people:
+            out["time_used_ms"] = self.running(self.touched)
+        if self.mode == "count_up":
+            out["time_elapsed_ms"] = self.running(seen)
+        if self.mode in WHOLE + ("per_cycle",) and self.left(None, seen) is not None:
+            out["time_remaining_ms"] = self.left(None, seen)
+        if self.mode == "global":
+            out["allotted_ms"] = self.limit()
+            out["total_time_ms"] = self.left(None, self.touched)
+        if self.mode == "per_group":
+            out["groups"] = [self.group(g, now) for g in self.groups]
+            out["active_group_id"] = None if self.holder is None else self.group_of(self.holder)[0]
+        return out
 
     def state(self, now):
         b = self.body
-        started, ended = self.last("start"), self.last("complete")
+        started, ended = self.last("start"), self.last(*ENDS)
         out = {
             "session_id": b["session_id"],
-            "sync_mode": "per_participant",
+            "sync_mode": self.mode,
             "status": self.status,
             "version": self.version,
             "participants": [self.participant(k, now) for k in range(len(self.people))],
             "active_participant_id": self.name(self.holder),
-            "total_time_ms": b["total_time_ms"],
+            "total_time_ms": b.get("total_time_ms", 0),
             "time_per_cycle_ms": b.get("time_per_cycle_ms"),
             "cycle_started_at": iso(self.cycle_started()),
-            "session_started_at": iso(started and started[0]),
-            "session_completed_at": iso(ended and ended[0]),
+            "session_started_at": iso(started and started.at),
+            "session_completed_at": iso(ended and ended.at),
             "increment_ms": b["increment_ms"],
-            "created_at": iso(self.history[0][0]),
+            "created_at": iso(self.history[0].at),
             "updated_at": iso(self.touched),
             "cycle_number": self.cycles(),
-            "paused_at": iso(self.last("pause")[0]) if self.status == "paused" else None,
+            "paused_at": iso(self.last("pause").at) if self.status == "paused" else None,
             "paused_total_ms": self.paused(self.touched),
             "epoch": b["epoch"],
             "server_time": iso(now),
         }
         optional = {
             "max_time_ms": b.get("max_time_ms"),
+            "max_cycles": self.max_cycles,
+            "action_on_timeout": self.policy if "action_on_timeout" in b else None,
             "last_timeout": self.last_timeout(),
             "deadline_at": iso(self.deadline()),
-            "result": {"reason": "completed"} if self.status == "completed" else None,
+            "result": self.result(),
             "metadata": b.get("metadata"),
             "owner": b.get("owner"),
         }
+        out.update(self.whole(now))
         out.update({k: v for k, v in optional.items() if v is not None})
         return out
 
