@@ -175,6 +175,16 @@ pass(struct timekeeper *t)
     return until < t->beat_ms ? until : t->beat_ms;
 }
 
+/* The others need not wait for the end of our leases. */
+static void
+give_back(struct timekeeper *t)
+{
+    struct fail f = { 0 };
+
+    if (timekeeper_is_well(t) && session_store_release(t->store, t->owner, &f) != RC_OK)
+        tell("release failed", -1, &f);
+}
+
 static void *
 run(void *arg)
 {
@@ -182,6 +192,7 @@ run(void *arg)
 
     while (take_woken(t))
         sleep_until(t, pass(t));
+    give_back(t);
     return NULL;
 }
 

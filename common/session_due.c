@@ -105,6 +105,20 @@ session_store_claim(struct session_store *st, int partition, const char *owner,
     return fail_log(f, RC_STORE_UNAVAILABLE, "claim: no answer to it");
 }
 
+enum rc
+session_store_release(struct session_store *st, const char *owner, struct fail *f)
+{
+    redis_batch_clear(st->commit);
+    for (int i = 0; i < KEYS_PARTITIONS; i++) {
+        struct key lease = keys_lease(st->conf->key_prefix, i);
+        struct key wake = keys_wake(st->conf->key_prefix, i);
+        const char *argv[] = { lease.s, owner, wake.s };
+
+        redis_batch_script(st->commit, LUA_LEASE_DROP, 1, 3, argv, NULL);
+    }
+    return redis_run(st->redis, st->commit, f);
+}
+
 /* --- expire --- */
 
 /* The wake-up of what cannot be read, later: it would be claimed again and again. */

@@ -120,6 +120,10 @@ enum rc session_store_claim(struct session_store *st, int partition, const char 
 enum rc session_store_expire(struct session_store *st, const struct store_due *due, size_t n,
                              size_t *applied, struct fail *f) MUSTCHECK;
 
+/* Give all claims of `owner` back, so that another timekeeper goes on at once. */
+enum rc session_store_release(struct session_store *st, const char *owner,
+                              struct fail *f) MUSTCHECK;
+
 /* Say that a timekeeper lives (keys_timekeeper, TTL 5 s). */
 enum rc session_store_beat(struct session_store *st, struct fail *f) MUSTCHECK;
 

@@ -103,6 +103,18 @@ a_partition_has_one_owner_at_a_time(void **state)
 }
 
 static void
+a_partition_given_back_is_free_at_once(void **state)
+{
+    (void)state;
+    assert_true(claim("first", MAX).held);
+    assert_int_equal(session_store_release(fx.store, "second", &fx.f), RC_OK);
+    assert_false(claim("second", MAX).held);
+    assert_int_equal(session_store_release(fx.store, "first", &fx.f), RC_OK);
+    assert_true(claim("second", MAX).held);
+    assert_false(claim("first", MAX).held);
+}
+
+static void
 a_claim_shows_what_is_due_and_what_comes_next(void **state)
 {
     struct claim c;
@@ -421,6 +433,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_partition_has_one_owner_at_a_time),
+        TEST(a_partition_given_back_is_free_at_once),
         TEST(a_claim_shows_what_is_due_and_what_comes_next),
         TEST(a_frozen_owner_does_no_harm),
         TEST(many_expire_in_two_round_trips),
