@@ -227,6 +227,14 @@ def explain(seed, life, k, got):
 
 
 def batch(job):
+    """What compare(job) returns; what it says is out before the pool ends its processes."""
+    try:
+        return compare(job)
+    finally:
+        sys.stdout.flush()
+
+
+def compare(job):
     """Returns the number of commands that agreed and how often each outcome occurred."""
     driver, seed = job
     rng = random.Random(seed)
