@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from stack import ROOT, SLOW, Stack, alive, children, free_port, until
+from stack import CTRL_C_WORKS, ROOT, SLOW, alive, children, free_port, until
 from watch import Watcher, body
 
 
@@ -164,12 +164,25 @@ def test_a_long_path_with_spaces_works(make_stack, tmp_path):
     all_gone([], folder)
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o700], ids=["open", "closed"])
+def test_postgres_and_pages_work_below_any_folder(make_stack, tmp_path, mode):
+    """A checkout in /root is closed to the users that nginx and PostgreSQL run as."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    folder.chmod(mode)
+    stack = make_stack(RUN_DIR=folder / "run", POSTGRES="on")
+    assert requests.get(f"{stack.base_url}/demo/chess.html", timeout=10).status_code == 200
+    assert requests.get(f"{stack.base_url}/v1/time", timeout=10).status_code == 200
+    database_up(stack)
+    stack.stop()
+
+
 def test_make_variables_reach_the_programs_and_ctrl_c_stops_make(tmp_path):
     port, run_dir = free_port(), tmp_path / "run"
     build = os.environ.get("BIN_DIR", "build/release")
     env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k not in ("WRAP", "BIN_DIR", "MFLAGS")}
     make = subprocess.Popen(
-        ["make", "run", f"BUILD={build}", f"PORT={port}", f"RUN_DIR={run_dir}", "KEY_PREFIX=made:", "POSTGRES=off"],
+        [*CTRL_C_WORKS, "make", "run", f"BUILD={build}", f"PORT={port}", f"RUN_DIR={run_dir}", "KEY_PREFIX=made:", "POSTGRES=off"],
         cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
         until(lambda: (run_dir / "ready").exists() or make.poll() is not None, 60, say="make run")

@@ -26,6 +26,9 @@ WRAP = os.environ.get("WRAP", "")
 # Under valgrind or a sanitizer everything takes longer; waits are stretched by this.
 SLOW = float(os.environ.get("SLOW", "1"))
 
+# A shell starts what it puts into the background with SIGINT ignored, and that is inherited.
+CTRL_C_WORKS = ["env", "--default-signal=INT,QUIT"]
+
 DEFAULTS = {
     "APP_ENV": "development",
     "AUTH_REQUIRED": "false",
@@ -141,7 +144,7 @@ class Stack:
         began = time.monotonic()
         with open(self.dir / "output", "ab") as out:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", str(ROOT / "etc/dev/run")],
+                [*CTRL_C_WORKS, "setpriv", "--pdeathsig", "TERM", str(ROOT / "etc/dev/run")],
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
