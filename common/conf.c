@@ -277,6 +277,19 @@ needs_no_values(const char *as)
 }
 
 static _Noreturn void
+help_and_exit(const char *usage)
+{
+    fputs(usage, stdout);
+    fputs(
+        "  --print-config   the settings in force, without secrets; =env and =markdown: all\n"
+        "                   settings with their documentation\n"
+        "  --help           this text\n"
+        "Settings come from the environment, or from the file that SYNCKAIROS_CONFIG names.\n",
+        stdout);
+    exit(fflush(stdout) == 0 ? 0 : EX_IOERR);
+}
+
+static _Noreturn void
 print_and_exit(const char *as, const struct conf *c)
 {
     struct buf out;
@@ -325,7 +338,7 @@ conf_free(struct conf *c)
 }
 
 struct conf *
-conf_start(int argc, char **argv, const char *component)
+conf_start(int argc, char **argv, const char *component, const char *usage)
 {
     struct conf *c = xalloc(sizeof(*c));
     bool cgi = getenv("GATEWAY_INTERFACE") != NULL, quiet = cgi;
@@ -338,6 +351,8 @@ conf_start(int argc, char **argv, const char *component)
             print = argv[i] + strlen(PRINT_OPTION);
         if (strcmp(argv[i], "--worker") == 0)
             quiet = true; /* the master has warned */
+        if (strcmp(argv[i], "--help") == 0)
+            help_and_exit(usage);
     }
     buf_init(&errors, ERRORS_MAX);
     fill(c, &errors);

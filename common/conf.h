@@ -70,7 +70,7 @@ void conf_free(struct conf *c);
 void conf_print(struct buf *out, const char *as, const struct conf *c);
 
 /* Start-up of every program: conf_load or exit 78 with each fault on the log; answers
- * --print-config[=values|env|markdown] and exits; sets up the log. */
-struct conf *conf_start(int argc, char **argv, const char *component);
+ * --print-config[=values|env|markdown] and --help (with `usage`) and exits; sets up the log. */
+struct conf *conf_start(int argc, char **argv, const char *component, const char *usage);
 
 #endif

@@ -177,7 +177,7 @@ const struct conf_row conf_rows[] = { /* sorted by env: searched and printed in 
     { .env = "PORT", .type = CONF_FOREIGN, .def = "3000", .expects = "1..65535",
       .doc = "Port of the web server that `make run` starts." },
     { .env = "RATE_LIMIT_CREATE", .type = CONF_RULE, .at = AT(rate_limit_create),
-      .def = "5/60s", .min = MINUTE, .doc = "Sessions that a caller creates." },
+      .def = "5/60s", .min = MINUTE, .doc = "Attempts of a caller to create a session, refused ones too." },
     { .env = "RATE_LIMIT_ENABLED", .type = CONF_BOOL, .at = AT(rate_limit_enabled),
       .def = "true", .doc = "Whether limits refuse anything; the headers are sent anyway." },
     { .env = "RATE_LIMIT_GENERAL", .type = CONF_RULE, .at = AT(rate_limit_general),

@@ -1,9 +1,5 @@
 /*
  * synckairos.fcgi - answers HTTP requests for a web server.
- *
- *   synckairos.fcgi            the master: socket of FCGI_LISTEN (or on fd 0), FCGI_WORKERS
- * workers synckairos.fcgi --worker   one worker for the listening socket on fd 0 (spawn-fcgi,
- * lighttpd) run by a web server as CGI: one request
  */
 #include "common/buf.h"
 #include "common/conf.h"
@@ -19,6 +15,13 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+static const char usage[] =
+    "synckairos.fcgi answers the HTTP requests of SyncKairos for a web server.\n"
+    "Without arguments it is the master: it listens on FCGI_LISTEN (or on the socket that is\n"
+    "its standard input) and keeps FCGI_WORKERS workers. Run by a web server as a CGI program\n"
+    "it answers one request.\n"
+    "  --worker         one worker for the listening socket that is its standard input\n";
 
 static bool
 is_cgi(void)
@@ -52,14 +55,14 @@ run(const struct conf *conf, int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--worker") == 0)
         return run_worker(conf, argc > 2 ? argv[2] : NULL);
     if (argc > 1)
-        fatal(EX_USAGE, "unknown argument %s; there are --worker and --print-config", argv[1]);
+        fatal(EX_USAGE, "unknown argument %s; see --help", argv[1]);
     return master_run(conf);
 }
 
 int
 main(int argc, char **argv)
 {
-    struct conf *conf = conf_start(argc, argv, "fcgi");
+    struct conf *conf = conf_start(argc, argv, "fcgi", usage);
     struct buf errors;
     int status;
 

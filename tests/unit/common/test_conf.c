@@ -379,7 +379,7 @@ start(const char *arg, char *said, size_t size)
     if (pid == 0) {
         dup2(fds[1], STDOUT_FILENO);
         dup2(fds[1], STDERR_FILENO);
-        conf_free(conf_start(*arg ? 2 : 1, argv, "test"));
+        conf_free(conf_start(*arg ? 2 : 1, argv, "test", "usage\n"));
         printf("up\n");
         exit(0);
     }
@@ -406,6 +406,8 @@ test_start(void **state)
     assert_int_equal(start("--print-config=markdown", said, sizeof(said)), 0);
     assert_memory_equal(said, "| Name", 6);
     assert_int_equal(start("--print-config=what", said, sizeof(said)), 64);
+    assert_int_equal(start("--help", said, sizeof(said)), 0);
+    assert_memory_equal(said, "usage\n  --print-config", 22);
     setenv("WS_PORT", "nine", 1);
     setenv("LOG_LEVEL", "loud", 1);
     assert_int_equal(start("", said, sizeof(said)), 78);
