@@ -178,8 +178,6 @@ client_finish(struct client *c, struct frame *last, uint16_t code, const char *r
 
     if (c->close_code != 0 || c->is_cut)
         return;
-    if (last != NULL && is_full(c, last))
-        forget_front(c, c->queue_n);
     if (last != NULL)
         push(c, last);
     bye = frame_close(code, reason);

@@ -282,14 +282,6 @@ mark_lost(struct client *c)
             sub->version = -1;
 }
 
-/* Not sent, but the client is to know of the session: it is told of its deletion, too. */
-static void
-will_catch_up(struct sub *sub)
-{
-    if (sub->version == 0)
-        mark_sent(sub, sub->watch->lap, -1);
-}
-
 static void
 send_state(struct sub *sub, struct frame *f)
 {
@@ -301,7 +293,6 @@ send_state(struct sub *sub, struct frame *f)
     }
     if (!was_behind && sub->client->is_behind)
         mark_lost(sub->client);
-    will_catch_up(sub);
 }
 
 static struct frame *
@@ -325,12 +316,9 @@ push_state(struct hub *h, struct watch *w, enum state_kind kind)
 
     DL_FOREACH(w->subs, sub)
     {
-        if (!is_news(sub) || sub->client->close_code != 0)
+        /* who is behind is given the newest when it has caught up */
+        if (!is_news(sub) || sub->client->close_code != 0 || sub->client->is_behind)
             continue;
-        if (sub->client->is_behind) {
-            will_catch_up(sub);
-            continue;
-        }
         if (f == NULL && kind == STATE_UPDATE) {
             f = frame_take(newest(h, w));
         } else if (f == NULL) {
@@ -396,8 +384,8 @@ push_deleted(struct hub *h, struct watch *w, const struct event *ev)
     {
         struct client *c = sub->client;
 
-        if (!sub->synced || sub->version == 0)
-            continue;
+        if (sub->version == 0)
+            continue; /* it knows of none */
         end_sub(h, sub);
         if (c->subs == NULL)
             client_finish(c, f, 1000, "Session deleted");
@@ -749,7 +737,6 @@ hub_subscribed(struct hub *h, const char *id)
     if (w == NULL || w->channel != CHANNEL_ASKED)
         return;
     w->channel = CHANNEL_ON;
-    w->live = false;
     want_load(h, w);
 }
 

@@ -19,7 +19,7 @@ static void
 on_subscribe(void *ctx, const char *id)
 {
     (void)ctx;
-    assert_string_equal(id, SID_LOWER);
+    (void)id;
     subscribes++;
 }
 
@@ -120,6 +120,20 @@ got(struct fake *f)
 {
     clients_flush(&set);
     return fake_words(f);
+}
+
+/* `timestamp` of the first message that waits to be looked at. */
+static int64_t
+first_timestamp(struct fake *f)
+{
+    struct got g = { 0 };
+    size_t pos = 0;
+    const char *at;
+
+    assert_true(fake_frame(f, &pos, &g));
+    at = memmem(g.payload, g.len, "\"timestamp\":", 12);
+    assert_non_null(at);
+    return strtoll(at + 12, NULL, 10);
 }
 
 /* A client that has its first state. */
@@ -310,6 +324,9 @@ a_read_behind_the_events_shows_the_newer(void **state)
     life_do(&l, COMMAND_START);
     feed(&l);
     loaded(RC_OK, &early, T0);
+    clients_flush(&set);
+    /* and it is as old as the change at least */
+    assert_int_equal(first_timestamp(b), l.now);
     assert_string_equal(got(b), "STATE_SYNC:2");
     assert_string_equal(got(a), "STATE_UPDATE:2");
     session_fini(&early);
@@ -448,6 +465,34 @@ an_expiry_is_a_state_then_time_expired(void **state)
     feed(&l);
     assert_string_equal(got(f), "");
     leave(f);
+    life_end(&l);
+}
+
+static void
+who_is_past_an_expiry_is_not_told_of_it(void **state)
+{
+    struct life l;
+    struct buf expiry;
+    struct fake *a, *b;
+
+    (void)state;
+    life_begin(&l, 1);
+    a = join_live(&l);
+    life_do(&l, COMMAND_START);
+    feed(&l);
+    life_expire(&l);
+    buf_init(&expiry, 10000);
+    buf_add(&expiry, l.event.data, l.event.len);
+    life_do(&l, COMMAND_PAUSE);
+    b = join();
+    loaded(RC_OK, &l.s, l.now); /* version 4 */
+    hub_event(hub, SID_LOWER, expiry.data, expiry.len);
+    feed(&l);
+    assert_string_equal(got(a), "STATE_UPDATE:2 STATE_UPDATE:3 TIME_EXPIRED:3 STATE_UPDATE:4");
+    assert_string_equal(got(b), "STATE_SYNC:4");
+    buf_fini(&expiry);
+    leave(a);
+    leave(b);
     life_end(&l);
 }
 
@@ -621,6 +666,54 @@ after_an_outage_only_news_is_pushed(void **state)
 }
 
 static void
+created_during_an_outage_is_an_update(void **state)
+{
+    struct life l;
+    struct fake *f = join();
+
+    (void)state;
+    life_begin(&l, 1);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_SESSION_NOT_FOUND, NULL, T0);
+    assert_string_equal(got(f), "ERROR:SESSION_NOT_FOUND");
+    hub_link_lost(hub);
+    hub_link_up(hub);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(f), "STATE_UPDATE:1");
+    leave(f);
+    life_end(&l);
+}
+
+static void
+a_read_answered_while_the_link_is_down_proves_nothing(void **state)
+{
+    struct message m = { .type = MESSAGE_RECONNECT, .last_known_version = -1 };
+    struct life l;
+    struct fake *f, *g;
+
+    (void)state;
+    life_begin(&l, 1);
+    f = join_live(&l);
+    g = join();
+    loaded(RC_OK, &l.s, l.now);
+    got(g);
+    hub_reconnect(hub, &f->c, &m);
+    hub_pump(hub);
+    hub_link_lost(hub);
+    loaded(RC_OK, &l.s, l.now);
+    life_do(&l, COMMAND_START); /* nobody hears it */
+    hub_link_up(hub);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(f), "STATE_SYNC:2 STATE_SYNC:2");
+    assert_string_equal(got(g), "STATE_SYNC:2");
+    leave(f);
+    leave(g);
+    life_end(&l);
+}
+
+static void
 a_read_that_spans_the_outage_does_not_count(void **state)
 {
     struct life l;
@@ -762,6 +855,44 @@ the_slow_skip_to_the_newest(void **state)
 }
 
 static void
+skipping_loses_no_other_session(void **state)
+{
+    static const char other[] = "99999999-2345-4789-8abc-def012345678";
+    struct life l, busy;
+    struct fake *f = join();
+    char expected[80];
+
+    (void)state;
+    life_begin(&l, 1);
+    life_begin(&busy, 2);
+    memcpy(busy.s.id, other, sizeof(other));
+    hub_join(hub, &f->c, other);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_OK, &l.s, l.now);
+    hub_subscribed(hub, other);
+    loaded(RC_OK, &busy.s, busy.now);
+    assert_string_equal(got(f), "STATE_SYNC:1 STATE_SYNC:1");
+    f->stuck = true;
+    life_do(&l, COMMAND_START);
+    feed(&l); /* queued, and given up below */
+    life_do(&busy, COMMAND_START);
+    hub_event(hub, other, busy.event.data, busy.event.len);
+    while (!f->c.is_behind) {
+        life_do(&busy, COMMAND_SWITCH);
+        hub_event(hub, other, busy.event.data, busy.event.len);
+    }
+    f->stuck = false;
+    assert_true(client_writable(&f->c));
+    hub_catch_up(hub, &f->c);
+    snprintf(expected, sizeof(expected), "STATE_UPDATE:%lld STATE_UPDATE:2",
+             (long long)busy.s.version);
+    assert_string_equal(got(f), expected);
+    leave(f);
+    life_end(&l);
+    life_end(&busy);
+}
+
+static void
 the_slow_hear_of_the_deletion(void **state)
 {
     struct life l;
@@ -869,6 +1000,7 @@ main(void)
         TEST(older_ones_are_ignored_gaps_are_read_again),
         TEST(a_gap_during_a_read_is_not_forgotten),
         TEST(an_expiry_is_a_state_then_time_expired),
+        TEST(who_is_past_an_expiry_is_not_told_of_it),
         TEST(rubbish_is_read_again),
         TEST(a_deletion_closes),
         TEST(created_again_is_a_new_life),
@@ -876,11 +1008,14 @@ main(void)
         TEST(reconnect_reads_and_says_unchanged),
         TEST(reconnect_to_a_missing_session),
         TEST(after_an_outage_only_news_is_pushed),
+        TEST(created_during_an_outage_is_an_update),
+        TEST(a_read_answered_while_the_link_is_down_proves_nothing),
         TEST(a_read_that_spans_the_outage_does_not_count),
         TEST(a_failed_read_is_repeated),
         TEST(an_unreadable_session_is_told_once),
         TEST(a_redis_that_went_back_is_asked_again),
         TEST(the_slow_skip_to_the_newest),
+        TEST(skipping_loses_no_other_session),
         TEST(the_slow_hear_of_the_deletion),
         TEST(a_channel_lingers_then_goes),
         TEST(room_is_bounded),

@@ -118,7 +118,8 @@ a_ping_is_answered_at_once_with_ordered_stamps(void **state)
 
     (void)state;
     piece(f, "{\"type\":\"PING\",\"timestamp\":5}", true);
-    /* without a flush of the turn; what was queued before went first */
+    /* without a flush of the turn; what was queued before went first, by itself */
+    assert_int_equal(f->writes, 2);
     assert_true(fake_frame(f, &pos, &g));
     assert_true(fake_frame(f, &pos, &g));
     text = strndup(g.payload, g.len);
