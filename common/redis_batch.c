@@ -213,11 +213,12 @@ redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc, const
 {
     size_t at = b->len;
     char count[16];
+    int digits = snprintf(count, sizeof(count), "%d", nkeys);
 
     put_head(b, '*', (size_t)argc + 3);
     put_bulk(b, "EVALSHA", 7);
     put_bulk(b, redis_script_sha(script), SHA_LEN);
-    put_bulk(b, count, (size_t)snprintf(count, sizeof(count), "%d", nkeys));
+    put_bulk(b, count, (size_t)digits);
     for (int i = 0; i < argc; i++)
         put_bulk(b, argv[i], lens ? lens[i] : strlen(argv[i]));
     /* A hit counted twice is harmless. The others carry the run id of the server they were made
