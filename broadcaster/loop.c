@@ -72,6 +72,7 @@ on_link_up(void *ctx)
 {
     struct app *app = ctx;
 
+    app->talk.store_is_away = false;
     hub_link_up(app->hub);
 }
 
@@ -80,6 +81,7 @@ on_link_lost(void *ctx)
 {
     struct app *app = ctx;
 
+    app->talk.store_is_away = true;
     hub_link_lost(app->hub);
 }
 
@@ -271,6 +273,7 @@ start_parts(struct app *app)
     clients_init(&app->clients, &server_io, conf->ws_heartbeat_ms, clock_mono_ms());
     app->hub = hub_new(&hub_calls, conf->max_sessions);
     talk_init(&app->talk, app->hub, &app->clock, conf->rate_limit_enabled);
+    app->talk.store_is_away = true; /* until the link is up */
     app->server = server_new(app);
     app->timekeeper = timekeeper_start(conf);
     app->subscriber = subscriber_new(&app->uv, conf, &subscriber_calls);

@@ -221,6 +221,8 @@ protocol_pong(struct buf *out, const struct pong *p)
     buf_i64(out, p->receive_us);
     buf_str(out, ",\"transmit_us\":");
     buf_i64(out, p->transmit_us);
+    if (p->store_is_away)
+        buf_str(out, ",\"store\":\"unavailable\"");
     buf_char(out, '}');
 }
 

@@ -62,6 +62,7 @@ void protocol_deleted(struct buf *out, const char *id, const char *epoch, int64_
 struct pong {
     const char *client_timestamp; /* JSON number, "" none */
     int64_t receive_us, transmit_us;
+    bool store_is_away;
 };
 void protocol_pong(struct buf *out, const struct pong *p);
 

@@ -53,7 +53,7 @@ talk_hello(struct talk *t, struct client *c, const char *id)
 static void
 pong(struct talk *t, struct client *c, const struct message *m, int64_t received_us)
 {
-    struct pong p = { .client_timestamp = m->timestamp };
+    struct pong p = { .client_timestamp = m->timestamp, .store_is_away = t->store_is_away };
 
     /* what waits goes first, so that nothing delays the answer after it is stamped */
     client_flush(c);

@@ -24,6 +24,8 @@ struct talk {
     struct hub *hub;
     const struct server_clock *clock;
     bool limit_messages;
+    /* The owner keeps it: changes do not come through at the moment. A PONG says so. */
+    bool store_is_away;
     struct buf text; /* scratch */
 };
 

@@ -128,6 +128,10 @@ small_messages(void **state)
     const struct pong full = { .client_timestamp = "12.25",
                                .receive_us = 1795362446694999,
                                .transmit_us = 1795362446695001 };
+    const struct pong away = { .client_timestamp = "",
+                               .receive_us = 1795362446694999,
+                               .transmit_us = 1795362446695001,
+                               .store_is_away = true };
 
     (void)state;
     buf_init(&out, 100000);
@@ -138,6 +142,9 @@ small_messages(void **state)
     protocol_pong(&out, &bare);
     says("{\"type\":\"PONG\",\"timestamp\":1795362446695,\"receive_us\":1795362446694999,"
          "\"transmit_us\":1795362446695001}");
+    protocol_pong(&out, &away);
+    says("{\"type\":\"PONG\",\"timestamp\":1795362446695,\"receive_us\":1795362446694999,"
+         "\"transmit_us\":1795362446695001,\"store\":\"unavailable\"}");
     protocol_pong(&out, &full);
     says("{\"type\":\"PONG\",\"timestamp\":1795362446695,\"client_timestamp\":12.25,"
          "\"receive_us\":1795362446694999,\"transmit_us\":1795362446695001}");

@@ -136,6 +136,34 @@ a_ping_is_answered_at_once_with_ordered_stamps(void **state)
     bye(f);
 }
 
+static bool
+pong_says_away(struct fake *f)
+{
+    struct got g = { 0 };
+    size_t pos = 0;
+
+    piece(f, "{\"type\":\"PING\"}", true);
+    assert_true(fake_frame(f, &pos, &g));
+    return memmem(g.payload, g.len, "\"store\":\"unavailable\"", 21) != NULL;
+}
+
+static void
+a_pong_says_that_the_store_is_away(void **state)
+{
+    struct fake *f = hello(SID);
+
+    (void)state;
+    got(f);
+    assert_false(pong_says_away(f));
+    got(f);
+    talk.store_is_away = true;
+    assert_true(pong_says_away(f));
+    got(f);
+    talk.store_is_away = false;
+    assert_false(pong_says_away(f));
+    bye(f);
+}
+
 static void
 messages_in_pieces(void **state)
 {
@@ -282,6 +310,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(greeting),
         TEST(a_ping_is_answered_at_once_with_ordered_stamps),
+        TEST(a_pong_says_that_the_store_is_away),
         TEST(messages_in_pieces),
         TEST(too_long_closes_1009),
         TEST(what_is_wrong_is_said),
