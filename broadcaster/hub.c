@@ -631,12 +631,6 @@ hub_loaded(struct hub *h, struct watch *w, enum rc rc, struct session *s, int64_
 {
     assert(w->loading);
     w->loading = false;
-    if (w->channel != CHANNEL_ON) {
-        /* the link was lost meanwhile: it is read again after subscribing */
-        buf_fini(&w->backlog);
-        w->missed = false;
-        return;
-    }
     if (rc != RC_OK && rc != RC_SESSION_NOT_FOUND)
         load_failed(h, w, rc);
     else if (w->live)
