@@ -95,5 +95,7 @@ void issues_json(struct buf *out, const struct issue *issues);
 
 /* The table as a closed JSON Schema (OpenAPI 3.1) object. */
 void field_schema(struct buf *out, const struct field *fields);
+/* The schema of one field alone. */
+void field_schema_one(struct buf *out, const struct field *fd);
 
 #endif

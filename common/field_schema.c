@@ -40,8 +40,8 @@ put_words(struct buf *out, const char *one_of)
     buf_char(out, ']');
 }
 
-static void
-put_field(struct buf *out, const struct field *fd)
+void
+field_schema_one(struct buf *out, const struct field *fd)
 {
     static const char *const types[] = {
         [F_UUID] = "string",  [F_INT] = "integer",   [F_STR] = "string",  [F_ENUM] = "string",
@@ -83,7 +83,7 @@ field_schema(struct buf *out, const struct field *fields)
             buf_char(out, ',');
         buf_json(out, fd->name, strlen(fd->name));
         buf_char(out, ':');
-        put_field(out, fd);
+        field_schema_one(out, fd);
     }
     buf_char(out, '}');
     for (fd = fields; fd->type != F_END; fd++) {

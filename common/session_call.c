@@ -15,6 +15,7 @@
 #include "session_call.h"
 #include "clock.h"
 #include "conf.h"
+#include "etag.h"
 #include "keys.h"
 #include "lua_scripts.h"
 #include "redis.h"
@@ -29,6 +30,7 @@
 #define LIVES_MAX 4
 #define COMMIT_ID_LEN 16
 #define MESSAGE_RACE "Concurrent modification detected, please retry"
+#define MESSAGE_MATCH "The session is not in the state that If-Match names"
 #define MESSAGE_LIMIT "Too many cycle switches for this session, please slow down"
 
 const char session_due_commit_id[] = "-";
@@ -36,7 +38,9 @@ const char session_due_commit_id[] = "-";
 void
 session_call_begin(struct session_call *c, struct session_store *st, const char *id)
 {
-    *c = (struct session_call){ .st = st, .id = id };
+    static const struct store_terms none = { 0 };
+
+    *c = (struct session_call){ .st = st, .id = id, .terms = &none };
     id_random(c->commit_id, COMMIT_ID_LEN);
 }
 
@@ -167,6 +171,30 @@ race(struct session_call *c)
     return fail_set(c->f, RC_CONFLICT, MESSAGE_RACE);
 }
 
+/* If-Match, in its place: behind expected_version, which the engine judges, and before all else
+ * that the engine judges. */
+static enum rc
+match_guard(struct session_call *c)
+{
+    const char *list = c->terms->if_match;
+    char tag[ETAG_MAX], wanted[24] = "null";
+    enum rc rc;
+
+    if (!list || (c->cmd->expected_version != 0 && c->cmd->expected_version != c->s->version))
+        return RC_OK;
+    etag_make(tag, c->s->epoch, c->s->version);
+    if (etag_list_has(list, tag))
+        return RC_OK;
+    if (etag_list_version(list) != 0)
+        snprintf(wanted, sizeof(wanted), "%" PRId64, etag_list_version(list));
+    rc = fail_set(c->f, RC_PRECONDITION, MESSAGE_MATCH);
+    if (c->f && c->f->details[0] == '\0')
+        snprintf(c->f->details, sizeof(c->f->details),
+                 "{\"expected_version\":%s,\"actual_version\":%" PRId64 "}", wanted,
+                 c->s->version);
+    return rc;
+}
+
 static enum rc
 apply_command(struct session_call *c)
 {
@@ -176,12 +204,14 @@ apply_command(struct session_call *c)
 
     if (c->st->pending.changes >= DUE_MAX)
         return fail_log(c->f, RC_STORE_UNAVAILABLE, "session has %d changes overdue", DUE_MAX);
-    rc = session_command(c->s, c->cmd, c->ld.now_us / 1000, &change, c->f);
+    rc = match_guard(c);
+    if (rc == RC_OK)
+        rc = session_command(c->s, c->cmd, c->ld.now_us / 1000, &change, c->f);
     if (rc != RC_OK)
         return c->was_valid && rc_status(rc) == 400 ? race(c) : rc;
     c->was_valid = true;
     if (change.type != EVENT_NONE)
-        note(c, &change, before, c->actor);
+        note(c, &change, before, c->terms->actor);
     c->res->change = change;
     return RC_OK;
 }

@@ -20,8 +20,8 @@ struct session_store {
 struct session_call {
     struct session_store *st;
     const char *id;
-    const struct command *cmd; /* NULL: only what is due */
-    const char *actor;
+    const struct command *cmd;       /* NULL: only what is due */
+    const struct store_terms *terms; /* never NULL */
     struct session *s;
     struct session_loaded ld;
     struct store_result *res;

@@ -190,8 +190,8 @@ stamp_add(struct buf *out, const struct session *s, int64_t server_time_ms)
     buf_char(out, '}');
 }
 
-void
-session_json(struct buf *out, const struct session *s, int64_t server_time_ms)
+static void
+state_add(struct buf *out, const struct session *s, bool whole, int64_t server_time_ms)
 {
     LIT(out, "{\"session_id\":");
     word_add(out, s->id);
@@ -201,15 +201,28 @@ session_json(struct buf *out, const struct session *s, int64_t server_time_ms)
     word_add(out, sync_status_name(s->status));
     LIT(out, ",\"version\":");
     buf_i64(out, s->version);
-    participants_add(out, s, server_time_ms);
+    if (whole)
+        participants_add(out, s, server_time_ms);
     header_add(out, s);
     extras_add(out, s);
     stamp_add(out, s, server_time_ms);
 }
 
 void
-session_switch_json(struct buf *out, const struct session *s, int32_t expired,
-                    int64_t server_time_ms)
+session_json(struct buf *out, const struct session *s, int64_t server_time_ms)
+{
+    state_add(out, s, true, server_time_ms);
+}
+
+void
+session_json_minimal(struct buf *out, const struct session *s, int64_t server_time_ms)
+{
+    state_add(out, s, false, server_time_ms);
+}
+
+static void
+switch_add(struct buf *out, const struct session *s, int32_t expired, bool whole,
+           int64_t server_time_ms)
 {
     LIT(out, "{\"session_id\":");
     word_add(out, s->id);
@@ -217,7 +230,8 @@ session_switch_json(struct buf *out, const struct session *s, int32_t expired,
     id_or_null(out, s, s->active);
     LIT(out, ",\"cycle_started_at\":");
     time_or_null(out, s->cycle_started_at);
-    participants_add(out, s, server_time_ms);
+    if (whole)
+        participants_add(out, s, server_time_ms);
     LIT(out, ",\"status\":");
     word_add(out, sync_status_name(s->status));
     if (expired >= 0) {
@@ -229,4 +243,18 @@ session_switch_json(struct buf *out, const struct session *s, int32_t expired,
     LIT(out, ",\"cycle_number\":");
     buf_i64(out, s->cycle_number);
     stamp_add(out, s, server_time_ms);
+}
+
+void
+session_switch_json(struct buf *out, const struct session *s, int32_t expired,
+                    int64_t server_time_ms)
+{
+    switch_add(out, s, expired, true, server_time_ms);
+}
+
+void
+session_switch_json_minimal(struct buf *out, const struct session *s, int32_t expired,
+                            int64_t server_time_ms)
+{
+    switch_add(out, s, expired, false, server_time_ms);
 }

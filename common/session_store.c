@@ -51,12 +51,14 @@ enum rc
 session_store_get(struct session_store *st, const char *id, const struct store_rider *rider,
                   struct session *s, struct store_result *res, struct fail *f)
 {
-    return session_store_command(st, id, NULL, NULL, rider, s, res, f);
+    const struct store_terms terms = { .rider = rider };
+
+    return session_store_command(st, id, NULL, &terms, s, res, f);
 }
 
 enum rc
 session_store_command(struct session_store *st, const char *id, const struct command *cmd,
-                      const char *actor, const struct store_rider *rider, struct session *s,
+                      const struct store_terms *terms, struct session *s,
                       struct store_result *res, struct fail *f)
 {
     struct session_call c;
@@ -64,12 +66,12 @@ session_store_command(struct session_store *st, const char *id, const struct com
 
     session_call_begin(&c, st, id);
     c.cmd = cmd;
-    c.actor = actor;
+    c.terms = terms;
     c.s = s;
     c.res = res;
     c.f = f;
     result_begin(st, res);
-    rc = session_call_load(&c, rider);
+    rc = session_call_load(&c, terms->rider);
     return rc == RC_OK ? session_call_settle(&c) : rc;
 }
 
@@ -122,7 +124,7 @@ meet(struct session_call *c, struct session *draft, bool sent)
 /* There is no such session: put it there. RC_OK with res->created when it is done, without when
  * it has to be looked at again. */
 static enum rc
-put_there(struct session_call *c, struct session *draft, const char *actor, bool *sent)
+put_there(struct session_call *c, struct session *draft, bool *sent)
 {
     struct session_commit *pending = &c->st->pending;
     struct fail trouble = { 0 };
@@ -135,7 +137,8 @@ put_there(struct session_call *c, struct session *draft, const char *actor, bool
     if (rc != RC_OK)
         return rc;
     session_commit_clear(pending);
-    session_commit_change(pending, draft, &change, STATUS_UNSET, c->ld.now_us / 1000, actor);
+    session_commit_change(pending, draft, &change, STATUS_UNSET, c->ld.now_us / 1000,
+                          c->terms->actor);
     rc = session_call_send(c, c->commit_id, draft, &verdict, &trouble);
     *sent = *sent || rc == RC_OUTCOME_UNKNOWN;
     if (rc != RC_OK && verdict == COMMIT_ERROR) {
@@ -151,13 +154,12 @@ put_there(struct session_call *c, struct session *draft, const char *actor, bool
 }
 
 static enum rc
-create(struct session_call *c, struct session *draft, const char *actor,
-       const struct store_rider *rider)
+create(struct session_call *c, struct session *draft)
 {
     bool sent = false; /* and the answer was lost */
 
     for (int i = 0; i < CREATE_TRIES_MAX; i++) {
-        enum rc rc = session_call_load(c, i == 0 ? rider : NULL);
+        enum rc rc = session_call_load(c, i == 0 ? c->terms->rider : NULL);
 
         if (rc != RC_OK && sent) {
             fail_reset(c->f);
@@ -174,7 +176,7 @@ create(struct session_call *c, struct session *draft, const char *actor,
             fail_reset(c->f);
             continue;
         }
-        rc = put_there(c, draft, actor, &sent);
+        rc = put_there(c, draft, &sent);
         if (rc != RC_OK || c->res->created)
             return rc;
     }
@@ -182,8 +184,8 @@ create(struct session_call *c, struct session *draft, const char *actor,
 }
 
 enum rc
-session_store_create(struct session_store *st, struct session *draft, const char *actor,
-                     const struct store_rider *rider, struct store_result *res, struct fail *f)
+session_store_create(struct session_store *st, struct session *draft,
+                     const struct store_terms *terms, struct store_result *res, struct fail *f)
 {
     struct session found;
     struct session_call c;
@@ -191,11 +193,12 @@ session_store_create(struct session_store *st, struct session *draft, const char
 
     session_init(&found);
     session_call_begin(&c, st, draft->id);
+    c.terms = terms;
     c.s = &found;
     c.res = res;
     c.f = f;
     result_begin(st, res);
-    rc = create(&c, draft, actor, rider);
+    rc = create(&c, draft);
     session_fini(&found);
     return rc;
 }

@@ -39,6 +39,13 @@ struct store_rider {
     void *ctx;
 };
 
+/* Who asks, and on which terms. Zeroed: nobody, on none. */
+struct store_terms {
+    const char *actor; /* sub of the caller, NULL anonymous: goes into the audit record */
+    const struct store_rider *rider; /* NULL: none */
+    const char *if_match;            /* a valid list (etag.h) of states to act on; NULL: any */
+};
+
 /* What a call found out; the state itself is in the caller's struct session. */
 struct store_result {
     int64_t server_time_ms; /* TIME of the load that was used: `now` of the change */
@@ -61,25 +68,25 @@ enum rc session_store_get(struct session_store *st, const char *id,
                           struct store_result *res, struct fail *f) MUSTCHECK;
 
 /*
- * Apply one command. `actor` (sub of the caller, NULL anonymous) goes into the audit record.
- * RC_OK with the state after the change; the engine's codes; RC_SESSION_NOT_FOUND
- * (COMMAND_DELETE of a missing session: RC_OK); RC_CONFLICT after 32 lost races, or when the
- * command was valid on the state first read and is not on the winner's; RC_LIMITED (switch);
- * RC_OUTCOME_UNKNOWN when the answer of the commit was lost and another change has followed;
- * RC_STORE_UNAVAILABLE: nothing was done.
+ * Apply one command. RC_OK with the state after the change; the engine's codes;
+ * RC_SESSION_NOT_FOUND (COMMAND_DELETE of a missing session: RC_OK); RC_CONFLICT after 32 lost
+ * races, or when the command was valid on the state first read and is not on the winner's;
+ * RC_LIMITED (switch); RC_OUTCOME_UNKNOWN when the answer of the commit was lost and another
+ * change has followed; RC_STORE_UNAVAILABLE: nothing was done. RC_PRECONDITION: terms->if_match
+ * names another state; judged after expected_version and before the other guards.
  */
 enum rc session_store_command(struct session_store *st, const char *id,
-                              const struct command *cmd, const char *actor,
-                              const struct store_rider *rider, struct session *s,
-                              struct store_result *res, struct fail *f) MUSTCHECK;
+                              const struct command *cmd, const struct store_terms *terms,
+                              struct session *s, struct store_result *res,
+                              struct fail *f) MUSTCHECK;
 
 /*
  * Create from a draft (session.h, session_create; the epoch is set here). RC_OK, created or
  * the same body again with nothing happened since; RC_SESSION_EXISTS; RC_VALIDATION; store
  * codes.
  */
-enum rc session_store_create(struct session_store *st, struct session *draft, const char *actor,
-                             const struct store_rider *rider, struct store_result *res,
+enum rc session_store_create(struct session_store *st, struct session *draft,
+                             const struct store_terms *terms, struct store_result *res,
                              struct fail *f) MUSTCHECK;
 
 /* --- for callers that do their own I/O (the broadcaster's loop) --- */

@@ -8,6 +8,7 @@
 #include "common/metrics.h"
 #include "common/redis.h"
 #include "fcgi/io.h"
+#include "fcgi/query.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -334,8 +335,8 @@ check_body(struct req *rq, struct fail *f)
 enum rc
 gate_pass(struct req *rq, struct fail *f)
 {
-    static enum rc (*const steps[])(struct req * rq, struct fail * f) = { check_params,
-                                                                          check_body };
+    static enum rc (*const steps[])(
+        struct req * rq, struct fail * f) = { check_params, query_check, check_body };
     enum rc rc;
 
     assert(rq->route->auth > AUTH_UNSET && rq->route->auth < AUTH__MAX);

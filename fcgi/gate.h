@@ -1,6 +1,6 @@
 /*
  * gate.h - the steps between route and handler, in the order of the specification: who asks,
- * how often, path parameters, body (spec: platform, "Who is asking" and "Limits").
+ * how often, path parameters, query, body (spec: platform, "Who is asking" and "Limits").
  *
  * The limiter costs no round trip of its own: gate_rider hands its command to the load of the
  * handler. A call that ends before any load (a bad body, say) asks the limiter alone, so that

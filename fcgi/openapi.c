@@ -18,27 +18,38 @@
     "requirement take anonymous callers, but only where the server was set up with "         \
     "`AUTH_REQUIRED=false`; elsewhere they answer 401.\n\n"                                  \
     "**Repeating.** A command that names `expected_version` or, on a switch, "               \
-    "`current_participant_id` can be sent again safely: a second one answers 409.\n\n"       \
+    "`current_participant_id` can be sent again safely: a second one answers 409; so can "   \
+    "one with `If-Match`: 412.\n\n"                                                          \
     "**Pushes.** `/ws?sessionId=<uuid>` is a WebSocket that sends every change of a session."
 
+#define REF(name) "'$ref':'#/components/schemas/" name "'"
+
 struct answer_row {
-    const char *schema; /* NULL: no body */
-    bool enveloped;     /* as {"data": ...} */
+    const char *schema;  /* NULL: no body */
+    const char *minimal; /* of a command that was asked for return=minimal; NULL: the same */
+    bool enveloped;      /* as {"data": ...} */
     const char *doc;
 };
 
 static const struct answer_row answers[ANSWER__MAX] = {
-    [ANSWER_NOTHING] = { NULL, false, "Done." },
-    [ANSWER_SESSION] = { "'$ref':'#/components/schemas/SyncState'", true,
+    [ANSWER_NOTHING] = { NULL, NULL, false, "Done." },
+    [ANSWER_SESSION] = { REF("SyncState"), REF("SyncStateMinimal"), true,
                          "The session as it is now stored." },
-    [ANSWER_SWITCH] = { "'$ref':'#/components/schemas/SwitchResult'", true,
+    [ANSWER_SWITCH] = { REF("SwitchResult"), REF("SwitchResultMinimal"), true,
                         "The turn that has begun." },
-    [ANSWER_TIME] = { "'$ref':'#/components/schemas/Time'", false, "The server's clock." },
-    [ANSWER_HEALTH] = { "'$ref':'#/components/schemas/Health'", false, "The process works." },
-    [ANSWER_READY] = { "'$ref':'#/components/schemas/Ready'", false,
-                       "Requests can be served." },
-    [ANSWER_OPENAPI] = { "'type':'object','required':['openapi','info','paths']", false,
+    [ANSWER_TIME] = { REF("Time"), NULL, false, "The server's clock." },
+    [ANSWER_HEALTH] = { REF("Health"), NULL, false, "The process works." },
+    [ANSWER_READY] = { REF("Ready"), NULL, false, "Requests can be served." },
+    [ANSWER_OPENAPI] = { "'type':'object','required':['openapi','info','paths']", NULL, false,
                          "This document." },
+};
+
+/* What a command on one session may bring beside its body. */
+static const struct {
+    const char *name, *doc;
+} command_headers[] = {
+    { "If-Match", "ETags of the states to act on, compared weakly; else 412." },
+    { "Prefer", "return=minimal: the answer leaves the participants out." },
 };
 
 static bool
@@ -51,6 +62,12 @@ static bool
 is_described(const struct route *r)
 {
     return r->answer != ANSWER_METRICS;
+}
+
+static bool
+is_command(const struct route *r)
+{
+    return r->body != NULL && has_params(r);
 }
 
 static bool
@@ -104,11 +121,11 @@ static const struct {
     bool (*applies)(const struct route *r);
     const char *response;
 } failures[] = {
-    { 400, fails_bad, "BadRequest" },       { 401, fails_unauthenticated, "Unauthenticated" },
-    { 404, fails_missing, "NotFound" },     { 409, fails_body, "Conflict" },
-    { 413, fails_body, "TooLarge" },        { 415, fails_body, "MediaType" },
-    { 429, is_limited, "TooManyRequests" }, { 500, fails_always, "Internal" },
-    { 503, fails_store, "Unavailable" },
+    { 400, fails_bad, "BadRequest" },    { 401, fails_unauthenticated, "Unauthenticated" },
+    { 404, fails_missing, "NotFound" },  { 409, fails_body, "Conflict" },
+    { 412, is_command, "Precondition" }, { 413, fails_body, "TooLarge" },
+    { 415, fails_body, "MediaType" },    { 429, is_limited, "TooManyRequests" },
+    { 500, fails_always, "Internal" },   { 503, fails_store, "Unavailable" },
 };
 
 /* ---- one operation ---- */
@@ -132,9 +149,23 @@ put_headers(struct buf *out, const struct route *r)
         put_header_ref(out, "Location");
     if (r->method == METHOD_GET && (r->answer == ANSWER_SESSION || r->answer == ANSWER_OPENAPI))
         put_header_ref(out, "ETag");
+    if (is_command(r) && answers[r->answer].minimal != NULL)
+        put_header_ref(out, "Preference-Applied");
     for (size_t i = 0; is_limited(r) && i < sizeof(limited) / sizeof(limited[0]); i++)
         put_header_ref(out, limited[i]);
     buf_char(out, '}');
+}
+
+static void
+put_schema(struct buf *out, const struct answer_row *a, bool of_command)
+{
+    bool both = of_command && a->minimal != NULL;
+
+    openapi_put(out, both ? "'oneOf':[{" : "");
+    openapi_put(out, a->schema);
+    openapi_put(out, both ? "},{" : "");
+    openapi_put(out, both ? a->minimal : "");
+    openapi_put(out, both ? "}]" : "");
 }
 
 static void
@@ -150,7 +181,7 @@ put_success(struct buf *out, const struct route *r, int status, const char *doc)
         if (a->enveloped)
             openapi_put(out, "'type':'object','additionalProperties':false,'required':['data'],"
                              "'properties':{'data':{");
-        openapi_put(out, a->schema);
+        put_schema(out, a, is_command(r));
         buf_str(out, a->enveloped ? "}}}}}" : "}}}");
     }
     buf_char(out, '}');
@@ -168,7 +199,7 @@ put_responses(struct buf *out, const struct route *r)
     if (r->method == METHOD_GET &&
         (r->answer == ANSWER_SESSION || r->answer == ANSWER_OPENAPI)) {
         buf_char(out, ',');
-        put_success(out, r, 304, "What If-None-Match names is still current.");
+        put_success(out, r, 304, "What the caller holds is still current.");
     }
     if (r->answer == ANSWER_READY)
         openapi_put(out, ",'503':{'description':'Requests cannot be served.','content':"
@@ -182,7 +213,30 @@ put_responses(struct buf *out, const struct route *r)
     buf_char(out, '}');
 }
 
-/* Every {x} of a path is a UUID (gate.c); a read also knows If-None-Match. */
+static void
+put_header_parameter(struct buf *out, const char *name, const char *doc)
+{
+    openapi_put(out, ",{'name':");
+    buf_json(out, name, strlen(name));
+    openapi_put(out, ",'in':'header','required':false,'description':");
+    buf_json(out, doc, strlen(doc));
+    openapi_put(out, ",'schema':{'type':'string'}}");
+}
+
+static void
+put_query(struct buf *out, const struct field *fields)
+{
+    for (const struct field *fd = fields; fd != NULL && fd->type != F_END; fd++) {
+        openapi_put(out, ",{'name':");
+        buf_json(out, fd->name, strlen(fd->name));
+        openapi_put(out, fd->required ? ",'in':'query','required':true,'schema':"
+                                      : ",'in':'query','required':false,'schema':");
+        field_schema_one(out, fd);
+        buf_char(out, '}');
+    }
+}
+
+/* Every {x} of a path is a UUID (gate.c). */
 static void
 put_parameters(struct buf *out, const struct route *r)
 {
@@ -198,11 +252,12 @@ put_parameters(struct buf *out, const struct route *r)
                    separator, len, p);
         separator = ",";
     }
-    if (r->method == METHOD_GET && r->answer == ANSWER_SESSION) {
-        buf_str(out, separator);
-        openapi_put(out, "{'name':'If-None-Match','in':'header','required':false,'description':"
-                         "'ETags that the caller holds.','schema':{'type':'string'}}");
-    }
+    put_query(out, r->query);
+    if (r->method == METHOD_GET && r->answer == ANSWER_SESSION && r->query == NULL)
+        put_header_parameter(out, "If-None-Match", "ETags that the caller holds.");
+    for (size_t i = 0;
+         is_command(r) && i < sizeof(command_headers) / sizeof(command_headers[0]); i++)
+        put_header_parameter(out, command_headers[i].name, command_headers[i].doc);
     buf_char(out, ']');
 }
 

@@ -150,18 +150,21 @@ static const struct member error[] = {
 static const struct {
     const char *name;
     const struct member *members;
+    const char *without; /* the member that it has not; NULL: it has all */
     const char *doc;
 } objects[] = {
-    { "SyncState", state, "A session, complete." },
-    { "Participant", participant, "One who takes turns." },
-    { "LastTimeout", last_timeout, "A clock that reached zero." },
-    { "Result", result, "How a session ended." },
-    { "SwitchResult", switch_result, "What a switch shows." },
-    { "Time", time_, "The server's clock." },
-    { "Health", health, "How this host is." },
-    { "Ready", ready, "Whether requests can be served." },
-    { "Error", error, "A failure." },
-    { "Issue", issue, "One fault of a body or a parameter." },
+    { "SyncState", state, NULL, "A session, complete." },
+    { "SyncStateMinimal", state, "participants", "A session without its participants." },
+    { "Participant", participant, NULL, "One who takes turns." },
+    { "LastTimeout", last_timeout, NULL, "A clock that reached zero." },
+    { "Result", result, NULL, "How a session ended." },
+    { "SwitchResult", switch_result, NULL, "What a switch shows." },
+    { "SwitchResultMinimal", switch_result, "participants", "The same without the participants." },
+    { "Time", time_, NULL, "The server's clock." },
+    { "Health", health, NULL, "How this host is." },
+    { "Ready", ready, NULL, "Whether requests can be served." },
+    { "Error", error, NULL, "A failure." },
+    { "Issue", issue, NULL, "One fault of a body or a parameter." },
 };
 
 static const struct {
@@ -172,6 +175,7 @@ static const struct {
 } headers[] = {
     { "ETag", TEXT, true, "Names what is shown, for If-None-Match." },
     { "Location", TEXT, true, "Where the new session is." },
+    { "Preference-Applied", TEXT, false, "return=minimal where that was asked for." },
     { "Server-Time", INTEGER, false, "Redis time of the answer, in milliseconds since 1970, where Redis answered." },
     { "X-Request-Id", TEXT, true, "The request's id in the logs; taken from the request if it brings one." },
     { "Retry-After", COUNT, true, "Seconds until trying again makes sense." },
@@ -190,6 +194,7 @@ static const struct {
     { "Unauthenticated", "", "No valid token." },
     { "NotFound", "", "No such session." },
     { "Conflict", "", "The session exists already (SESSION_EXISTS), is not as the guards in the body say, or was changed by somebody else at the same time (CONFLICT)." },
+    { "Precondition", "", "The session is not in a state that If-Match names (PRECONDITION_FAILED); details tell both versions." },
     { "TooLarge", "", "The body is too large." },
     { "MediaType", "", "The body is not application/json." },
     { "TooManyRequests", "Retry-After|RateLimit-Limit|RateLimit-Remaining|RateLimit-Reset|RateLimit-Policy", "Too many requests of this kind." },
@@ -227,7 +232,7 @@ put_doc(struct buf *out, const char *doc)
 }
 
 static void
-put_object(struct buf *out, const struct member *members, const char *doc)
+put_object(struct buf *out, const struct member *members, const char *without, const char *doc)
 {
     bool first = true;
 
@@ -235,6 +240,8 @@ put_object(struct buf *out, const struct member *members, const char *doc)
     put_doc(out, doc);
     openapi_put(out, ",'properties':{");
     for (const struct member *m = members; m->name != NULL; m++) {
+        if (without != NULL && strcmp(m->name, without) == 0)
+            continue;
         put_name(out, m == members, m->name);
         buf_char(out, '{');
         openapi_put(out, m->schema);
@@ -243,7 +250,7 @@ put_object(struct buf *out, const struct member *members, const char *doc)
     }
     openapi_put(out, "},'required':[");
     for (const struct member *m = members; m->name != NULL; m++) {
-        if (!m->always)
+        if (!m->always || (without != NULL && strcmp(m->name, without) == 0))
             continue;
         buf_printf(out, "%s\"%s\"", first ? "" : ",", m->name);
         first = false;
@@ -267,7 +274,7 @@ put_schemas(struct buf *out)
     put_error_code(out);
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
         put_name(out, false, objects[i].name);
-        put_object(out, objects[i].members, objects[i].doc);
+        put_object(out, objects[i].members, objects[i].without, objects[i].doc);
     }
 }
 

@@ -11,9 +11,9 @@
 
 #define HEAD_MAX (32 * 1024)
 /* What scripts in a browser may read beside the basic headers. */
-#define EXPOSED_HEADERS                                                               \
-    "Allow, ETag, Location, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, " \
-    "RateLimit-Reset, Retry-After, Server-Time, X-Request-Id"
+#define EXPOSED_HEADERS                                                              \
+    "Allow, ETag, Location, Preference-Applied, RateLimit-Limit, RateLimit-Policy, " \
+    "RateLimit-Remaining, RateLimit-Reset, Retry-After, Server-Time, X-Request-Id"
 
 static const struct {
     int status;

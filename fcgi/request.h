@@ -18,6 +18,7 @@
 struct arena;
 struct conf;
 struct io;
+struct json_object; /* json-c */
 struct redis;
 struct redis_batch;
 struct session_store;
@@ -60,6 +61,7 @@ struct req {
     const struct route *route;
     size_t route_index;             /* route_at(route_index) */
     char *params[ROUTE_PARAMS_MAX]; /* values of {x} in order */
+    struct json_object *args;       /* the query, checked; NULL where the route takes none */
     struct body body;
     const char *user; /* `sub` of the caller, NULL anonymous */
 

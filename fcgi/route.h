@@ -72,7 +72,8 @@ struct route {
     const char *path; /* "/v1/sessions/{id}/start"; below /v1 also known as /api/v1 and /api */
     enum auth auth;
     enum limit_kind limit;
-    const struct field *body; /* NULL: takes none, and one that comes is not read */
+    const struct field *body;  /* NULL: takes none, and one that comes is not read */
+    const struct field *query; /* parameters behind the ?; NULL: none is looked at */
     route_handler *handler;
     int status; /* of success */
     enum answer answer;

@@ -40,7 +40,7 @@ get_openapi(struct req *rq, struct fail *f)
 
 /* clang-format off */
 const struct route docs_routes[] = {
-    { METHOD_GET, "/api-docs.json", AUTH_PUBLIC, LIMIT_NONE, NULL, get_openapi, 200, ANSWER_OPENAPI, "Description", "Read this description" },
+    { METHOD_GET, "/api-docs.json", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, get_openapi, 200, ANSWER_OPENAPI, "Description", "Read this description" },
     { .path = NULL },
 };
 /* clang-format on */

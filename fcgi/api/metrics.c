@@ -93,7 +93,7 @@ get_metrics(struct req *rq, struct fail *f)
 
 /* clang-format off */
 const struct route metrics_routes[] = {
-    { METHOD_GET, "/metrics", AUTH_PUBLIC, LIMIT_NONE, NULL, get_metrics, 200, ANSWER_METRICS, "Metrics", "Read what was counted, as Prometheus does" },
+    { METHOD_GET, "/metrics", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, get_metrics, 200, ANSWER_METRICS, "Metrics", "Read what was counted, as Prometheus does" },
     { .path = NULL },
 };
 /* clang-format on */

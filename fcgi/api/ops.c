@@ -94,8 +94,8 @@ ready(struct req *rq, struct fail *f)
 
 /* clang-format off */
 const struct route ops_routes[] = {
-    { METHOD_GET, "/health", AUTH_PUBLIC, LIMIT_NONE, NULL, health, 200, ANSWER_HEALTH, "Health", "Say how this host is; 200 while the process works" },
-    { METHOD_GET, "/ready",  AUTH_PUBLIC, LIMIT_NONE, NULL, ready,  200, ANSWER_READY,  "Health", "Say whether requests can be served; else 503" },
+    { METHOD_GET, "/health", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, health, 200, ANSWER_HEALTH, "Health", "Say how this host is; 200 while the process works" },
+    { METHOD_GET, "/ready",  AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, ready,  200, ANSWER_READY,  "Health", "Say whether requests can be served; else 503" },
     { .path = NULL },
 };
 /* clang-format on */

@@ -6,13 +6,15 @@
 #include "fcgi/api/api.h"
 
 #include "common/arena.h"
+#include "common/etag.h"
 #include "common/log.h"
 #include "common/session_json.h"
 #include "common/session_store.h"
 #include "fcgi/api/session_body.h"
 #include "fcgi/gate.h"
+#include "fcgi/guard.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 static void
 fini_session(void *s)
@@ -45,12 +47,13 @@ log_change(const char *id, const struct change *c)
 static enum rc
 create(struct req *rq, struct fail *f)
 {
+    const struct store_terms terms = { .actor = rq->user, .rider = gate_rider(rq) };
     struct session *s = new_session(rq);
     struct store_result res = { 0 };
     enum rc rc;
 
     session_body_draft(s, rq->body.json, rq->user);
-    rc = session_store_create(rq->app->store, s, rq->user, gate_rider(rq), &res, f);
+    rc = session_store_create(rq->app->store, s, &terms, &res, f);
     rq->server_time_ms = res.server_time_ms;
     if (rc != RC_OK)
         return rc;
@@ -62,26 +65,68 @@ create(struct req *rq, struct fail *f)
 
 /* ---- read ---- */
 
+/* The state, unless `is_current` says that the caller holds it. */
 static enum rc
-get(struct req *rq, struct fail *f)
+show(struct req *rq, bool (*is_current)(const struct req *rq, const struct session *s),
+     struct fail *f)
 {
     struct session *s = new_session(rq);
     struct store_result res = { 0 };
-    const char *tag;
+    char tag[ETAG_MAX];
     enum rc rc;
 
     rc = session_store_get(rq->app->store, rq->params[0], gate_rider(rq), s, &res, f);
     rq->server_time_ms = res.server_time_ms;
     if (rc != RC_OK)
         return rc;
-    tag = arena_printf(rq->mem, "\"%s-%" PRId64 "\"", s->epoch, s->version);
-    if (request_has_etag(rq, tag))
+    if (is_current(rq, s))
         reply_empty(rq, 304);
     else
         session_json(reply_data(rq, 200), s, res.server_time_ms);
+    etag_make(tag, s->epoch, s->version);
     reply_header(rq, "ETag", "W/%s", tag);
     reply_header(rq, "Cache-Control", "no-cache");
     return RC_OK;
+}
+
+static bool
+has_tag(const struct req *rq, const struct session *s)
+{
+    char tag[ETAG_MAX];
+
+    etag_make(tag, s->epoch, s->version);
+    return request_has_etag(rq, tag);
+}
+
+static enum rc
+get(struct req *rq, struct fail *f)
+{
+    return show(rq, has_tag, f);
+}
+
+/* clang-format off */
+static const struct field poll_query[] = {
+    { .name = "since_version", .type = F_INT, .label = "Since version", .required = true,
+      .min = 0, .max = INT64_MAX, .doc = "The version that the caller holds; 0 for none." },
+    { .name = "epoch", .type = F_STR, .label = "Epoch", .max = EPOCH_MAX,
+      .doc = "The epoch that it goes with." },
+    { .type = F_END },
+};
+/* clang-format on */
+
+static bool
+has_version(const struct req *rq, const struct session *s)
+{
+    const char *epoch = body_str(rq->args, "epoch");
+
+    return body_int(rq->args, "since_version", 0) == s->version &&
+           (epoch == NULL || strcmp(epoch, s->epoch) == 0);
+}
+
+static enum rc
+poll_(struct req *rq, struct fail *f)
+{
+    return show(rq, has_version, f);
 }
 
 /* ---- commands ---- */
@@ -96,18 +141,31 @@ command(struct req *rq, enum command_type type, struct session **out, struct sto
         .current_participant_id = body_str(rq->body.json, "current_participant_id"),
         .next_participant_id = body_str(rq->body.json, "next_participant_id"),
     };
+    struct store_terms terms = { 0 };
     enum rc rc;
 
     *out = new_session(rq);
     *res = (struct store_result){ 0 };
-    rc = session_store_command(rq->app->store, rq->params[0], &cmd, rq->user, gate_rider(rq),
-                               *out, res, f);
+    rc = guard_read(rq, &terms, f);
+    if (rc != RC_OK)
+        return rc;
+    rc = session_store_command(rq->app->store, rq->params[0], &cmd, &terms, *out, res, f);
     rq->server_time_ms = res->server_time_ms;
     if (type == COMMAND_SWITCH && res->switch_limit.known)
         rq->limit = res->switch_limit;
     if (rc == RC_OK)
         log_change(rq->params[0], &res->change);
     return rc;
+}
+
+/* Whether the answer leaves the participants out, which is said then. */
+static bool
+is_minimal(struct req *rq)
+{
+    if (!guard_prefers_minimal(rq))
+        return false;
+    reply_header(rq, "Preference-Applied", "return=minimal");
+    return true;
 }
 
 static enum rc
@@ -118,7 +176,8 @@ answer_state(struct req *rq, enum command_type type, struct fail *f)
     enum rc rc = command(rq, type, &s, &res, f);
 
     if (rc == RC_OK)
-        session_json(reply_data(rq, 200), s, res.server_time_ms);
+        (is_minimal(rq) ? session_json_minimal : session_json)(reply_data(rq, 200), s,
+                                                               res.server_time_ms);
     return rc;
 }
 
@@ -154,7 +213,8 @@ switch_(struct req *rq, struct fail *f)
     enum rc rc = command(rq, COMMAND_SWITCH, &s, &res, f);
 
     if (rc == RC_OK)
-        session_switch_json(reply_data(rq, 200), s, res.change.expired, res.server_time_ms);
+        (is_minimal(rq) ? session_switch_json_minimal : session_switch_json)(
+            reply_data(rq, 200), s, res.change.expired, res.server_time_ms);
     return rc;
 }
 
@@ -174,14 +234,15 @@ delete_(struct req *rq, struct fail *f)
 
 /* clang-format off */
 const struct route session_routes[] = {
-    { METHOD_POST,   "/v1/sessions",  AUTH_SYNC, LIMIT_CREATE,  session_create_fields,  create,   201, ANSWER_SESSION, "Sessions", "Create a session, pending" },
-    { METHOD_GET,    ONE,             AUTH_SYNC, LIMIT_GET,     NULL,                   get,      200, ANSWER_SESSION, "Sessions", "Read a session; 304 for a current ETag" },
-    { METHOD_POST,   ONE "/start",    AUTH_SYNC, LIMIT_GENERAL, session_command_fields, start,    200, ANSWER_SESSION, "Sessions", "Start a pending session: the first turn begins" },
-    { METHOD_POST,   ONE "/switch",   AUTH_SYNC, LIMIT_SWITCH,  session_switch_fields,  switch_,  200, ANSWER_SWITCH,  "Sessions", "End the turn and begin the next one" },
-    { METHOD_POST,   ONE "/pause",    AUTH_SYNC, LIMIT_GENERAL, session_command_fields, pause_,   200, ANSWER_SESSION, "Sessions", "Stop the clock of a running session" },
-    { METHOD_POST,   ONE "/resume",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, resume,   200, ANSWER_SESSION, "Sessions", "Let the clock of a paused session run on" },
-    { METHOD_POST,   ONE "/complete", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, complete, 200, ANSWER_SESSION, "Sessions", "End a session; without effect on one that has ended" },
-    { METHOD_DELETE, ONE,             AUTH_SYNC, LIMIT_GENERAL, session_command_fields, delete_,  204, ANSWER_NOTHING, "Sessions", "Delete a session, existing or not" },
+    { METHOD_POST,   "/v1/sessions",  AUTH_SYNC, LIMIT_CREATE,  session_create_fields,  NULL,       create,   201, ANSWER_SESSION, "Sessions", "Create a session, pending" },
+    { METHOD_GET,    ONE,             AUTH_SYNC, LIMIT_GET,     NULL,                   NULL,       get,      200, ANSWER_SESSION, "Sessions", "Read a session; 304 for a current ETag" },
+    { METHOD_GET,    ONE "/poll",     AUTH_SYNC, LIMIT_GET,     NULL,                   poll_query, poll_,    200, ANSWER_SESSION, "Sessions", "Read a session if it is newer than since_version; else 304" },
+    { METHOD_POST,   ONE "/start",    AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       start,    200, ANSWER_SESSION, "Sessions", "Start a pending session: the first turn begins" },
+    { METHOD_POST,   ONE "/switch",   AUTH_SYNC, LIMIT_SWITCH,  session_switch_fields,  NULL,       switch_,  200, ANSWER_SWITCH,  "Sessions", "End the turn and begin the next one" },
+    { METHOD_POST,   ONE "/pause",    AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       pause_,   200, ANSWER_SESSION, "Sessions", "Stop the clock of a running session" },
+    { METHOD_POST,   ONE "/resume",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       resume,   200, ANSWER_SESSION, "Sessions", "Let the clock of a paused session run on" },
+    { METHOD_POST,   ONE "/complete", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       complete, 200, ANSWER_SESSION, "Sessions", "End a session; without effect on one that has ended" },
+    { METHOD_DELETE, ONE,             AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       delete_,  204, ANSWER_NOTHING, "Sessions", "Delete a session, existing or not" },
     { .path = NULL },
 };
 /* clang-format on */

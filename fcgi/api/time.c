@@ -47,7 +47,7 @@ get_time(struct req *rq, struct fail *f)
 
 /* clang-format off */
 const struct route time_routes[] = {
-    { METHOD_GET, "/v1/time", AUTH_PUBLIC, LIMIT_TIME, NULL, get_time, 200, ANSWER_TIME, "Time", "Read the server's clock" },
+    { METHOD_GET, "/v1/time", AUTH_PUBLIC, LIMIT_TIME, NULL, NULL, get_time, 200, ANSWER_TIME, "Time", "Read the server's clock" },
     { .path = NULL },
 };
 /* clang-format on */

@@ -5,6 +5,7 @@
 
 struct fixture fx;
 
+const struct store_terms nobody;
 const char id_a[] = "a1b2c3d4-0000-4000-8000-00000000000a";
 const char id_b[] = "A1B2C3D4-0000-4000-8000-00000000000B";
 
@@ -90,16 +91,17 @@ fixture_create(const char *id, size_t n, int64_t bank_ms)
     session_fini(&fx.s);
     fixture_draft(&fx.s, id, n, bank_ms);
     fail_reset(&fx.f);
-    return session_store_create(fx.store, &fx.s, NULL, NULL, &fx.res, &fx.f);
+    return session_store_create(fx.store, &fx.s, &nobody, &fx.res, &fx.f);
 }
 
 enum rc
 fixture_command(const char *id, enum command_type type)
 {
+    const struct store_terms somebody = { .actor = "somebody" };
     struct command cmd = { .type = type };
 
     fail_reset(&fx.f);
-    return session_store_command(fx.store, id, &cmd, "somebody", NULL, &fx.s, &fx.res, &fx.f);
+    return session_store_command(fx.store, id, &cmd, &somebody, &fx.s, &fx.res, &fx.f);
 }
 
 enum rc

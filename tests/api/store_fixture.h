@@ -22,6 +22,7 @@ struct fixture {
 extern struct fixture fx;
 
 extern const char id_a[], id_b[];
+extern const struct store_terms nobody; /* asks on no terms */
 
 /* Start and stop the server; for main. */
 void fixture_begin(void);

@@ -2,11 +2,9 @@
  * Requests through everything between the web server and Redis, in process: parse, route, gate,
  * handler, store, rendered answer.
  */
+#include "ask.h"
 #include "common/arena.h"
 #include "common/redis.h"
-#include "fcgi/service.h"
-#include "private_redis.h"
-#include "tests/lib/fake_io.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -14,140 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-
-#define ID "0e6c81f0-58b2-4f6f-9d39-6f4f4a6d2f01"
-#define P1 "11111111-1111-4111-8111-111111111111"
-#define P2 "22222222-2222-4222-8222-222222222222"
-/* Reads of redis_reads itself: the INFO, and the end of the connection before. */
-#define OWN_READS 2
-#define BODY                                                                                 \
-    "{\"session_id\":\"" ID "\",\"sync_mode\":\"per_participant\",\"total_time_ms\":120000," \
-    "\"increment_ms\":2000,\"metadata\":{\"a\":[1.50,\"x/y\"]},\"participants\":["           \
-    "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":60000},"       \
-    "{\"participant_id\":\"" P2 "\",\"participant_index\":1,\"total_time_ms\":60000}]}"
-#define ONE "/v1/sessions/" ID
-
-static struct private_redis server;
-static struct conf conf;
-static struct service service;
-static char status_file[64];
-
-/* The answer to the newest request. */
-static struct buf answer;
-static int status;
-
-static void
-set_conf(void)
-{
-    conf = private_redis_conf(&server);
-    conf.app_env = ENV_TEST;
-    conf.allowed_origins = "";
-    conf.allow_anonymous = "";
-    conf.database_url = "";
-    conf.trusted_proxies = "";
-    conf.status_file = status_file;
-    conf.max_body_bytes = 4096;
-    conf.strict_body = true;
-    conf.rate_limit_create = (struct limit_rule){ 5, 60000, 0 };
-    conf.rate_limit_get = (struct limit_rule){ 100, 60000, 0 };
-    conf.rate_limit_time = (struct limit_rule){ 60, 60000, 0 };
-    conf.rate_limit_general = (struct limit_rule){ 100, 60000, 0 };
-}
-
-static int
-setup(void **state)
-{
-    (void)state;
-    set_conf();
-    private_redis_ask(&server, "FLUSHALL");
-    service_init(&service, &conf);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    service_fini(&service);
-    return 0;
-}
-
-static int
-send_fake(struct fake_io *fake)
-{
-    service_answer(&service, &fake->super);
-    assert_int_equal(fake->finished, 1);
-    buf_clear(&answer);
-    buf_add(&answer, fake->out.data, fake->out.len);
-    fake_fini(fake);
-    assert_int_equal(strncmp(buf_cstr(&answer), "Status: ", 8), 0);
-    status = (int)strtol(buf_cstr(&answer) + 8, NULL, 10);
-    return status;
-}
-
-/* body NULL: none. Returns the status. */
-static int
-ask(const char *method, const char *path, const char *body)
-{
-    struct fake_io fake;
-
-    fake_init(&fake, method, path, body);
-    return send_fake(&fake);
-}
-
-static int
-ask_with(const char *method, const char *path, const char *body, const char *name,
-         const char *value)
-{
-    struct fake_io fake;
-
-    fake_init(&fake, method, path, body);
-    fake_set(&fake, name, value);
-    return send_fake(&fake);
-}
-
-static bool
-has(const char *part)
-{
-    return strstr(buf_cstr(&answer), part) != NULL;
-}
-
-static void
-expect(int want, const char *part)
-{
-    if (status != want || !has(part))
-        fail_msg("wanted %d with %s, got %s", want, part, buf_cstr(&answer));
-}
-
-/* The value of one answer header into `out`; "" when it is missing. */
-static const char *
-header(const char *name)
-{
-    static char out[256];
-    char line[64];
-    const char *at;
-
-    snprintf(line, sizeof(line), "\r\n%s: ", name);
-    at = strstr(buf_cstr(&answer), line);
-    out[0] = '\0';
-    if (at != NULL) {
-        at += strlen(line);
-        snprintf(out, sizeof(out), "%.*s", (int)strcspn(at, "\r"), at);
-    }
-    return out;
-}
-
-/* How often Redis has read from a socket: what is sent together is read together. */
-static int64_t
-redis_reads(void)
-{
-    const char *stats = private_redis_ask(&server, "INFO stats");
-
-    return strtoll(strstr(stats, "total_reads_processed:") + 22, NULL, 10);
-}
 
 /* ---- the life of a session ---- */
 
@@ -651,7 +517,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, ask_setup, ask_teardown)
         T(a_session_lives),
         T(an_id_is_made_when_none_is_sent),
         T(guards_and_transitions_fail_as_said),
@@ -680,12 +546,8 @@ main(void)
     };
     int failed;
 
-    private_redis_start(&server);
-    snprintf(status_file, sizeof(status_file), "/tmp/sk-status-%d", (int)getpid());
-    buf_init(&answer, 16 * 1024 * 1024);
+    ask_begin();
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    buf_fini(&answer);
-    unlink(status_file);
-    private_redis_stop(&server);
+    ask_end();
     return failed;
 }

@@ -85,7 +85,7 @@ a_bad_draft_touches_nothing(void **state)
     (void)state;
     fixture_draft(&s, id_a, 2, 60000);
     memcpy(s.p[1].id, s.p[0].id, sizeof(s.p[1].id));
-    assert_int_equal(session_store_create(fx.store, &s, NULL, NULL, &fx.res, &fx.f),
+    assert_int_equal(session_store_create(fx.store, &s, &nobody, &fx.res, &fx.f),
                      RC_VALIDATION);
     session_fini(&s);
     assert_string_equal(fixture_field(id_a, "v"), "");
@@ -313,7 +313,7 @@ a_refused_command_still_commits_what_is_due(void **state)
     fixture_command(id_a, COMMAND_START);
     usleep(40000);
     assert_int_equal(
-        session_store_command(fx.store, id_a, &cmd, NULL, NULL, &fx.s, &fx.res, &fx.f),
+        session_store_command(fx.store, id_a, &cmd, &nobody, &fx.s, &fx.res, &fx.f),
         RC_CONFLICT);
     assert_string_equal(fx.f.details, "{\"expected_version\":2,\"actual_version\":3}");
     assert_string_equal(fixture_field(id_a, "v"), "3");
@@ -366,7 +366,7 @@ race(void *arg)
         enum rc rc;
 
         cmd.current_participant_id = me->guarded ? fixture_participant(0) : NULL;
-        rc = session_store_command(st, id_a, &cmd, NULL, NULL, &s, &res, &f);
+        rc = session_store_command(st, id_a, &cmd, &nobody, &s, &res, &f);
         me->won += rc == RC_OK;
         me->lost += rc == RC_CONFLICT;
         me->other += rc != RC_OK && rc != RC_CONFLICT;
@@ -453,7 +453,7 @@ meanwhile(enum command_type type)
     struct session s;
 
     session_init(&s);
-    assert_int_equal(session_store_command(st, id_a, &cmd, NULL, NULL, &s, &res, NULL), RC_OK);
+    assert_int_equal(session_store_command(st, id_a, &cmd, &nobody, &s, &res, NULL), RC_OK);
     session_fini(&s);
     session_store_free(st);
     redis_free(r);
@@ -561,7 +561,7 @@ the_switch_limit_counts_switches_that_happen(void **state)
     assert_false(fx.res.switch_limit.known);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(
-            session_store_command(fx.store, id_a, &wrong, NULL, NULL, &fx.s, &fx.res, NULL),
+            session_store_command(fx.store, id_a, &wrong, &nobody, &fx.s, &fx.res, NULL),
             RC_CONFLICT);
         assert_int_equal(fixture_command(id_a, COMMAND_SWITCH), RC_OK);
         assert_true(fx.res.switch_limit.known);
@@ -617,15 +617,17 @@ a_rider_rides_in_the_load_and_may_refuse(void **state)
 
     (void)state;
     fixture_create(id_a, 2, 60000);
-    assert_int_equal(
-        session_store_command(fx.store, id_a, &cmd, NULL, &rider, &fx.s, &fx.res, &fx.f),
-        RC_OK);
+    assert_int_equal(session_store_command(fx.store, id_a, &cmd,
+                                           &(struct store_terms){ .rider = &rider }, &fx.s,
+                                           &fx.res, &fx.f),
+                     RC_OK);
     assert_int_equal(rs.judged, 1);
     rs.rc = RC_LIMITED;
     cmd.type = COMMAND_PAUSE;
-    assert_int_equal(
-        session_store_command(fx.store, id_a, &cmd, NULL, &rider, &fx.s, &fx.res, &fx.f),
-        RC_LIMITED);
+    assert_int_equal(session_store_command(fx.store, id_a, &cmd,
+                                           &(struct store_terms){ .rider = &rider }, &fx.s,
+                                           &fx.res, &fx.f),
+                     RC_LIMITED);
     assert_string_equal(fx.f.message, "slow down");
     assert_true(fx.res.server_time_ms > 0);
     assert_int_equal(session_store_get(fx.store, id_b, &rider, &fx.s, &fx.res, NULL),

@@ -42,7 +42,13 @@ class Described:
     def body_schema(self, method, path):
         return self.doc["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
 
+    def needed_query(self, method, path):
+        """Some value for each query parameter that has to be there."""
+        return {p["name"]: p["schema"]["minimum"] for p in self.doc["paths"][path][method].get("parameters", [])
+                if p["in"] == "query" and p["required"]}
+
     def call(self, method, path, status, id=None, **options):
+        options.setdefault("params", self.needed_query(method, path))
         answer = self.http.request(method, self.base_url + path.replace("{id}", str(id)), timeout=10, **options)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         described = self.resolve(self.doc["paths"][path][method]["responses"][str(status)])
@@ -134,6 +140,14 @@ def test_the_life_of_a_session_is_as_described(api):
     call("/switch", 400)
     call("/resume")
     get(304, headers={"If-None-Match": get().headers["ETag"]})
+    api.call("get", "/v1/sessions/{id}/poll", 200, sent["session_id"])
+    api.call("get", "/v1/sessions/{id}/poll", 304, sent["session_id"], params={"since_version": get().json()["data"]["version"]})
+    api.call("get", "/v1/sessions/{id}/poll", 400, sent["session_id"], params={"since_version": "x"})
+    for verb in ("/switch", "/pause", "/resume"):
+        call(verb, 412, headers={"If-Match": '"other"'})
+        call(verb, 400, headers={"If-Match": "other"})
+        short = call(verb, headers={"If-Match": get().headers["ETag"], "Prefer": "return=minimal"})
+        assert short.headers["Preference-Applied"] == "return=minimal" and "participants" not in short.json()["data"]
     call("/complete")
     get()
     call("/start", 400)
