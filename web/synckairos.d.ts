@@ -15,8 +15,8 @@ export interface SyncParticipant {
   /** The bank as created, moved by adjustments. */
   allotted_ms: number;
   time_used_ms: number;
-  /** What is left at the state's `server_time`. */
-  time_remaining_ms: number;
+  /** What is left at the state's `server_time`; left out in count_up. */
+  time_remaining_ms?: number;
   cycle_count: number;
   is_active: boolean;
   has_expired: boolean;
@@ -52,6 +52,14 @@ export interface SyncState {
   time_per_cycle_ms: number | null;
   increment_ms: number;
   max_time_ms?: number;
+  /** per_cycle, global, count_up with a limit: what the clock has left at `server_time`. */
+  time_remaining_ms?: number;
+  /** global: the bank as created. */
+  allotted_ms?: number;
+  /** count_up: running time at `server_time`. */
+  time_elapsed_ms?: number;
+  /** Without participants: running time as of the last change. */
+  time_used_ms?: number;
   cycle_number: number;
   cycle_started_at: Instant | null;
   session_started_at: Instant | null;
@@ -97,8 +105,10 @@ export interface CreateSession {
   /** A random one is made when it is left out. */
   session_id?: string;
   sync_mode: SyncMode;
-  participants: CreateParticipant[];
-  total_time_ms: number;
+  /** Not needed in global and count_up. */
+  participants?: CreateParticipant[];
+  /** Not needed in count_up, nor in global beside time_per_cycle_ms. */
+  total_time_ms?: number;
   time_per_cycle_ms?: number;
   increment_ms?: number;
   max_time_ms?: number;
@@ -140,6 +150,8 @@ export interface ClientOptions {
   timeoutMs?: number;
   /** How long a lost request is repeated, ms. Default 15000. */
   retryForMs?: number;
+  /** A request got lost, and is sent again after delayMs. */
+  onRetry?: (info: { error: SyncKairosError; delayMs: number }) => void;
 }
 
 export interface ErrorDetail {
@@ -185,8 +197,14 @@ export interface WatchEvents {
     timestamp?: number;
   }) => void;
   /**
-   * SESSION_NOT_FOUND: it does not exist; the watch goes on, as it may be made again. Others are
-   * the server's objections to what was sent, or the reason why the watch has ended.
+   * The socket is up, but the server cannot reach its store, or can again: until then nothing
+   * new arrives and no command can be carried out. Known within about 3 s.
+   */
+  store: (info: { available: boolean }) => void;
+  /**
+   * SESSION_NOT_FOUND: it does not exist; the watch goes on, as it may be made again. Status 401
+   * or 403: the server wants a sign-in; the watch tries again, but rarely. Others are the
+   * server's objections to what was sent, or the reason why the watch has ended.
    */
   error: (error: SyncKairosError) => void;
 }
@@ -197,8 +215,14 @@ export interface SessionWatch {
   /** The newest state; null before the first, and while the session does not exist. */
   readonly state: SyncState | null;
   readonly connected: boolean;
+  /** False while the server says that it cannot reach its store. */
+  readonly storeAvailable: boolean;
   /** What is left of a participant's bank now, ms; NaN without a state. */
   remaining(participantId: string): number;
+  /** What the running clock has left now, ms; see clockAt. */
+  clock(): number;
+  /** Mode count_up: the running time now, ms. */
+  elapsed(): number;
   /** Returns a function that takes the listener away again. */
   on<E extends keyof WatchEvents>(event: E, listener: WatchEvents[E]): () => void;
   close(): void;
@@ -259,3 +283,7 @@ export function isNewer(
 ): boolean;
 /** What is left of a participant's bank at a server time (epoch ms). */
 export function remainingAt(state: SyncState, participantId: string, at: number): number;
+/** What the clock that runs has left: the session's, or the active participant's; else NaN. */
+export function clockAt(state: SyncState, at: number): number;
+/** Mode count_up: the running time without pauses; NaN in other modes. */
+export function elapsedAt(state: SyncState, at: number): number;

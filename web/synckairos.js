@@ -36,16 +36,19 @@ const SAMPLES = 64;
 
 const BURST = 8;
 const BURST_EVERY_MS = 120;
-const PING_EVERY_MS = 5000;
+const PING_EVERY_MS = 2500; // what a PONG says of the store is known this soon
+const PING_AWAY_MS = 1000;
 const SILENCE_MS = 6000; // a ping this old without any message since: the link is dead
 const CONNECT_MS = 5000;
 const SYNC_MS = 1500; // CONNECTED without a state for this long: ask
+const SYNC_AGAIN_MS = 5000;
 const POLL_MS = 3000;
 const WAKE_MS = 3000;
 const BACKOFF_MS = 250;
 // In an outage's first minute, so that its end is noticed within 2 s; slower later.
 const BACKOFF_CAP_MS = 1500;
 const BACKOFF_SLOW_CAP_MS = 5000;
+const BARRED_MS = 30000; // without a sign-in no try will succeed soon
 const OUTAGE_MS = 60000;
 const AIMS = 3;
 const KNOWN = 256;
@@ -82,20 +85,52 @@ export function isNewer(a, b) {
   return ea === eb ? a.version > b.version : ea > eb;
 }
 
+/** Running time since the state's last change, ms; Date only as a parser. */
+function openAt(state, at) {
+  if (state.status !== 'running' || !state.cycle_started_at) return 0;
+  return Math.max(0, at - Date.parse(state.cycle_started_at));
+}
+
+/** What was left when the state was shown, brought up to `at`; no clock yet: as it was shown. */
+function shownAt(state, at) {
+  const shown = state.time_remaining_ms;
+  if (shown === undefined) return NaN;
+  if (state.status !== 'running' || Number.isNaN(at)) return shown;
+  return Math.max(0, shown - Math.max(0, at - Date.parse(state.server_time)));
+}
+
 /**
- * What is left of a bank at the server time `at` (epoch ms), 0 or more; NaN for a participant
- * who is not in the session. Mode per_participant.
+ * What is left to a participant at the server time `at` (epoch ms), 0 or more; NaN for one who is
+ * not in the session, and where nothing burns (count_up). In per_cycle that is the own bank; the
+ * clock of the turn, and that of a whole session, is clockAt.
  */
 export function remainingAt(state, participantId, at) {
   const id = key(participantId);
   const p = state.participants.find((x) => key(x.participant_id) === id);
-  if (!p) return NaN;
+  if (!p || p.time_remaining_ms === undefined) return NaN;
+  if (state.sync_mode === 'global') return shownAt(state, at);
+  if (state.sync_mode === 'per_cycle') return p.total_time_ms;
   if (p.has_expired) return 0;
   const active = key(state.active_participant_id) === id;
   if (!active || state.status !== 'running' || !state.cycle_started_at) return p.total_time_ms;
   if (Number.isNaN(at)) return p.time_remaining_ms; // no clock yet: as of server_time
-  const elapsed = at - Date.parse(state.cycle_started_at); // Date only as a parser
-  return Math.max(0, p.total_time_ms - Math.max(0, elapsed));
+  return Math.max(0, p.total_time_ms - openAt(state, at));
+}
+
+/**
+ * What the clock that runs has left: the session's where it has one (per_cycle, global, count_up
+ * with a limit), else that of the active participant; NaN where there is none.
+ */
+export function clockAt(state, at) {
+  if (state.time_remaining_ms !== undefined) return shownAt(state, at);
+  return state.active_participant_id ? remainingAt(state, state.active_participant_id, at) : NaN;
+}
+
+/** Mode count_up: the running time without pauses; NaN in other modes. */
+export function elapsedAt(state, at) {
+  if (state.time_elapsed_ms === undefined) return NaN;
+  if (state.status !== 'running' || Number.isNaN(at)) return state.time_elapsed_ms;
+  return state.time_elapsed_ms + Math.max(0, at - Date.parse(state.server_time));
 }
 
 export class SyncKairosError extends Error {
@@ -194,6 +229,8 @@ class SessionWatch {
   #drainUntil = null;
   #expiredVersion = 0;
   #outlived = false;
+  #storeAvailable = true;
+  #barred = false;
 
   constructor(sessionId, link) {
     this.sessionId = sessionId;
@@ -216,9 +253,24 @@ class SessionWatch {
     return this.#connected;
   }
 
+  /** False while the server has said that it cannot reach its store. */
+  get storeAvailable() {
+    return this.#storeAvailable;
+  }
+
   /** What is left of a participant's bank now; NaN without a state. */
   remaining(participantId) {
     return this.#state ? remainingAt(this.#state, participantId, this.#link.clock.now()) : NaN;
+  }
+
+  /** What the running clock has left now, see clockAt; NaN without a state. */
+  clock() {
+    return this.#state ? clockAt(this.#state, this.#link.clock.now()) : NaN;
+  }
+
+  /** Mode count_up: the running time now. */
+  elapsed() {
+    return this.#state ? elapsedAt(this.#state, this.#link.clock.now()) : NaN;
   }
 
   /** Call `listener` on each event; returns a function that stops that. */
@@ -319,6 +371,7 @@ class SessionWatch {
     // Made after we began to connect and before now: a coarse sample, but an honest one.
     this.#link.clock.addStamp(this.#openedAt, m.timestamp, at);
     this.#connected = true;
+    this.#barred = false;
     this.#after('sync', SYNC_MS, () => this.#resync());
     this.#measure();
     this.#emit('connected', { attempt: this.#attempt });
@@ -403,10 +456,10 @@ class SessionWatch {
       );
       return;
     }
-    this.#retry();
+    this.#retry(was);
   }
 
-  #retry() {
+  #retry(greeted) {
     const now = this.#link.now();
     const cap = now - this.#lostAt < OUTAGE_MS ? BACKOFF_CAP_MS : BACKOFF_SLOW_CAP_MS;
     let delayMs = backoff(this.#attempt, cap);
@@ -415,22 +468,35 @@ class SessionWatch {
       this.#drainUntil = null;
     }
     this.#attempt += 1;
+    if (this.#barred) delayMs = BARRED_MS * (0.5 + Math.random() / 2);
     this.#after('reopen', delayMs, () => this.#open());
-    if (this.#attempt > 2) this.#poll(now);
+    if (!greeted || this.#attempt > 2) this.#poll(now);
     this.#emit('reconnecting', { attempt: this.#attempt, delayMs });
   }
 
-  /** The socket does not come up (refused, a proxy in between): the state can still be read. */
+  /**
+   * The socket does not come up (refused, a proxy in between): the state can still be read, and
+   * a refusal has its reason, which browsers do not tell of a socket.
+   */
   async #poll(now) {
     if (now - this.#polledAt < POLL_MS) return;
     this.#polledAt = now;
     try {
       await this.#link.read(this.sessionId);
+      this.#barred = false;
     } catch (e) {
-      if (this.#stopped || this.#connected || e.status !== 404) return; // the next try tells
-      this.#missing();
+      if (this.#stopped || this.#connected) return;
+      if (e.status === 404) this.#missing();
+      else if (e.status === 401 || e.status === 403) this.#bar();
+      else return; // the next try tells
       this.#emit('error', e);
     }
+  }
+
+  #bar() {
+    this.#barred = true;
+    if (this.#ws) return; // its end sets the next try
+    this.#after('reopen', BARRED_MS * (0.5 + Math.random() / 2), () => this.#open());
   }
 
   /** Back from sleep, from the background or online again: do not wait for a timer. */
@@ -449,7 +515,7 @@ class SessionWatch {
 
   #resync() {
     this.#send({ type: 'RECONNECT', sessionId: this.sessionId });
-    this.#after('sync', PING_EVERY_MS, () => this.#resync());
+    this.#after('sync', SYNC_AGAIN_MS, () => this.#resync());
   }
 
   #release(code) {
@@ -476,7 +542,19 @@ class SessionWatch {
     this.#pings.set(this.#pingId, this.#link.now());
     this.#send({ type: 'PING', timestamp: this.#pingId });
     this.#burst -= 1;
-    this.#after('ping', this.#burst > 0 ? BURST_EVERY_MS : PING_EVERY_MS, () => this.#ping());
+    this.#after('ping', this.#pingEvery(), () => this.#ping());
+  }
+
+  #pingEvery() {
+    if (this.#burst > 0) return BURST_EVERY_MS;
+    return this.#storeAvailable ? PING_EVERY_MS : PING_AWAY_MS;
+  }
+
+  #toldOfStore(available) {
+    if (available === this.#storeAvailable) return;
+    this.#storeAvailable = available;
+    this.#after('ping', this.#pingEvery(), () => this.#ping());
+    this.#emit('store', { available });
   }
 
   #ponged(m, at) {
@@ -489,6 +567,7 @@ class SessionWatch {
     } else {
       this.#link.clock.addStamp(sent, m.timestamp, at);
     }
+    this.#toldOfStore(m.store !== 'unavailable');
   }
 }
 
@@ -539,6 +618,7 @@ export class SyncKairosClient {
   #now;
   #timeoutMs;
   #retryForMs;
+  #onRetry;
   #clock;
   #known = new Map();
   #watches = new Set();
@@ -553,6 +633,7 @@ export class SyncKairosClient {
     this.#now = options.now ?? (() => performance.now());
     this.#timeoutMs = options.timeoutMs ?? 5000;
     this.#retryForMs = options.retryForMs ?? 15000;
+    this.#onRetry = options.onRetry ?? (() => {});
     this.#clock = new ServerClock(this.#now);
   }
 
@@ -797,6 +878,7 @@ export class SyncKairosClient {
         const asked = (e.retryAfterMs ?? 0) * (1 + Math.random() / 4);
         const wait = Math.max(asked, backoff(n, 2000));
         if (this.#now() + wait > until) throw e;
+        this.#onRetry({ error: e, delayMs: wait });
         await sleep(wait);
       }
     }

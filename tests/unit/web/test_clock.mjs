@@ -1,7 +1,7 @@
 /** The server's clock as the client sees it: honest bounds, and never backwards. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ServerClock, remainingAt } from '../../../web/synckairos.js';
+import { ServerClock, clockAt, elapsedAt, remainingAt } from '../../../web/synckairos.js';
 import { A, B } from './virtual.mjs';
 
 function clock() {

@@ -367,3 +367,21 @@ test('uuid() makes version 4 UUIDs', () => {
   for (const id of seen)
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
+
+test('who asked for it hears that a request is sent again, and why', async () => {
+  const heard = [];
+  client = new SyncKairosClient({
+    baseUrl: 'http://x/',
+    fetch: server.fetch,
+    now: world.now,
+    onRetry: (info) => heard.push(info),
+  });
+  server.faults = [503, 'answer'];
+  await done(client.create(params));
+  assert.deepEqual(
+    heard.map(({ error }) => error.code),
+    ['STORE_UNAVAILABLE', 'NETWORK_ERROR'],
+  );
+  assert.ok(heard[0].delayMs >= 1000 && heard[1].delayMs > 0);
+  assert.deepEqual(server.applied, ['create']);
+});

@@ -12,6 +12,7 @@ const EVENTS = [
   'state',
   'deleted',
   'expired',
+  'store',
   'error',
 ];
 
@@ -410,6 +411,43 @@ test('online again: no waiting for the next try, and one socket', async () => {
     delete globalThis.addEventListener;
     delete globalThis.removeEventListener;
   }
+});
+
+test('a server without its store is known within 3 s, and its return within 2 s', async () => {
+  const { watch, of } = follow();
+  await world.run(7777);
+  assert.equal(watch.storeAvailable, true);
+  server.away = true;
+  await world.run(3000);
+  assert.deepEqual(of('store'), [['store', { available: false }]]);
+  assert.equal(watch.storeAvailable, false);
+  assert.equal(watch.connected, true);
+  const sent = all[0].sent.length;
+  await world.run(60000);
+  assert.ok(all[0].sent.length - sent < 90, 'far from the limit of 100 a minute');
+  server.away = false;
+  await world.run(2000);
+  assert.deepEqual(of('store').slice(1), [['store', { available: true }]]);
+  assert.equal(watch.storeAvailable, true);
+});
+
+test('a refused sign-in is told with its reason, and not tried over and over', async () => {
+  all.refuse = true;
+  server.locked = true;
+  const { watch, of } = follow();
+  await world.run(1000);
+  const [[, error], ...more] = of('error');
+  assert.deepEqual(more, []);
+  assert.equal(error.status, 401);
+  assert.equal(error.message, 'Authentication required');
+  const early = all.length;
+  await world.run(60000);
+  assert.ok(all.length - early <= 4, `${all.length - early} more tries in a minute`);
+  assert.ok(all.length > early, 'it does not give up');
+  all.refuse = false;
+  server.locked = false;
+  await world.run(31000);
+  assert.equal(watch.connected, true);
 });
 
 test('close() ends it', async () => {

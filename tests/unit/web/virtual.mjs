@@ -189,6 +189,10 @@ export class Server {
 
   handle(method, path, body) {
     const time = { 'server-time': String(Math.floor(this.world.serverNow())) };
+    if (this.locked)
+      return answer(401, {
+        error: { code: 'UNAUTHENTICATED', message: 'Authentication required' },
+      });
     if (path === '/v1/time') {
       const us = Math.floor(this.world.serverNow() * 1000);
       return answer(
@@ -292,6 +296,7 @@ export function sockets(world, server, { greet = true } = {}) {
           client_timestamp: m.timestamp,
           receive_us: us,
           transmit_us: us,
+          ...(server.away ? { store: 'unavailable' } : {}),
         });
     }
     drop(code, reason) {
