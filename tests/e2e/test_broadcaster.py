@@ -334,6 +334,13 @@ def test_the_handshake_is_refused_with_http(make_stack):
 def test_connections_that_ended_leave_their_room(make_stack):
     stack = make_stack(BROADCASTERS=1, WS_MAX_CLIENTS=1)  # and 256 for everything else
     health = f"http://127.0.0.1:{stack.ws_port}/health"
+
+    def has_room():
+        try:
+            return requests.get(health, timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
     for _ in range(3):
         held = [socket.create_connection(("127.0.0.1", stack.ws_port)) for _ in range(300)]
         time.sleep(0.2)
@@ -350,7 +357,7 @@ def test_connections_that_ended_leave_their_room(make_stack):
         assert 30 <= refused <= 60
         for one in held:
             one.close()
-        until(lambda: requests.get(health, timeout=5).status_code == 200, say="room")
+        until(has_room, say="room")
     for k in range(100):
         with RawSocket(stack.ws_port, f"/ws?sessionId={uuid.uuid4()}") as raw:
             assert raw.status in (101, 503)
