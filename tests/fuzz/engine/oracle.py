@@ -332,7 +332,7 @@ class Session:
     def expire(self, at, now):
         """The running clock has reached zero at `at`."""
         who, kind = self.holder, self.policy["type"]
-        mark = {"expired": who, "applied": kind, "committed": now}
+        mark = {"expired": None if self.mode in WHOLE else who, "applied": kind, "committed": now}
         if self.mode in WHOLE or kind == "end_session":
             self.note(at, "expired", **mark)
             return self.change("session_expired", who, mark["expired"], "timeout")
@@ -519,7 +519,7 @@ class Session:
                 continue
             out = {"version": at + 1, "at": iso(entry.at), "action_applied": entry.mark["applied"]}
             who = entry.mark["expired"]
-            if who is not None and self.mode not in WHOLE:
+            if who is not None:
                 if self.mode == "per_group":
                     out["expired_group_id"] = self.group_of(who)[0]
                 out["expired_participant_id"] = self.name(who)
@@ -533,7 +533,7 @@ class Session:
             return None
         out = {"reason": end.mark.get("reason", "timeout")}
         who, winner = end.mark.get("expired"), end.mark.get("winner")
-        if who is not None and self.mode not in WHOLE:
+        if who is not None:
             out["expired_participant_id"] = self.name(who)
         if end.what == "expired":
             winner = self.named_winner(who)
