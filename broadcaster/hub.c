@@ -477,7 +477,7 @@ apply(struct hub *h, struct watch *w, enum watch_step step, const struct event *
         return;
     }
     push_state(h, w, STATE_UPDATE);
-    if (ev->type == EVENT_PARTICIPANT_EXPIRED)
+    if (ev->reason == REASON_TIMEOUT)
         push_time_expired(h, w, ev);
 }
 

@@ -389,6 +389,18 @@ check_unknown_keys(struct check *c, const struct field *fields, struct json_obje
     }
 }
 
+static bool
+is_spared(const struct field *fd, struct json_object *obj)
+{
+    return fd->spared != NULL && fd->spared(obj);
+}
+
+static bool
+is_empty_array(struct json_object *v)
+{
+    return json_object_is_type(v, json_type_array) && json_object_array_length(v) == 0;
+}
+
 static void
 check_object(struct check *c, const struct field *fields, struct json_object *obj,
              const struct place *at)
@@ -402,11 +414,14 @@ check_object(struct check *c, const struct field *fields, struct json_object *ob
     }
     for (fd = fields; fd->type != F_END; fd++) {
         struct place here = { .up = at, .key = fd->name };
-        struct json_object *v;
+        struct json_object *v = NULL;
+        bool has = json_object_object_get_ex(obj, fd->name, &v);
 
-        if (json_object_object_get_ex(obj, fd->name, &v))
+        if (has && is_empty_array(v) && is_spared(fd, obj))
+            continue;
+        if (has)
             check_present(c, fd, v, &here);
-        else if (fd->required)
+        else if (fd->required && !is_spared(fd, obj))
             fault_kind(c, fd, "undefined", &here);
     }
     if (c->strict)

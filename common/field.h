@@ -34,6 +34,10 @@ struct field {
     const char *name;
     enum field_type type;
     bool required;
+    /* In such objects it need not be there, and an array may be empty; NULL: in none. The
+     * schema says the same to JSON Schema. */
+    bool (*spared)(struct json_object *obj);
+    const char *spared_schema;
     const char *label; /* "Total time": begins the messages of this field */
     int64_t min, max;  /* F_INT value, F_STR/F_ARRAY length, F_OBJECT bytes; both 0: no bound */
     const char *one_of;

@@ -60,7 +60,10 @@ field_schema_one(struct buf *out, const struct field *fd)
     if (fd->type == F_ENUM)
         put_words(out, fd->one_of);
     if (fd->type == F_ARRAY) {
-        put_bounds(out, fd, "minItems", "maxItems");
+        if (fd->spared == NULL)
+            put_bounds(out, fd, "minItems", "maxItems");
+        else
+            buf_printf(out, ",\"maxItems\":%" PRId64, fd->max);
         buf_str(out, ",\"items\":");
         field_schema(out, fd->items);
     }
@@ -71,11 +74,23 @@ field_schema_one(struct buf *out, const struct field *fd)
     buf_char(out, '}');
 }
 
+/* What is needed but in some objects: either it is one of them, or it has the field. */
+static void
+put_spared(struct buf *out, const struct field *fd, bool first)
+{
+    buf_str(out, first ? ",\"allOf\":[" : ",");
+    buf_printf(out, "{\"anyOf\":[%s,{\"required\":[\"%s\"]", fd->spared_schema, fd->name);
+    if (fd->type == F_ARRAY)
+        buf_printf(out, ",\"properties\":{\"%s\":{\"minItems\":%" PRId64 "}}", fd->name,
+                   fd->min);
+    buf_str(out, "}]}");
+}
+
 void
 field_schema(struct buf *out, const struct field *fields)
 {
     const struct field *fd;
-    bool any_required = false;
+    bool any_required = false, any_spared = false;
 
     buf_str(out, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
     for (fd = fields; fd->type != F_END; fd++) {
@@ -87,11 +102,18 @@ field_schema(struct buf *out, const struct field *fields)
     }
     buf_char(out, '}');
     for (fd = fields; fd->type != F_END; fd++) {
-        if (!fd->required)
+        if (!fd->required || fd->spared != NULL)
             continue;
         buf_str(out, any_required ? "," : ",\"required\":[");
         buf_json(out, fd->name, strlen(fd->name));
         any_required = true;
     }
-    buf_str(out, any_required ? "]}" : "}");
+    buf_str(out, any_required ? "]" : "");
+    for (fd = fields; fd->type != F_END; fd++) {
+        if (fd->spared == NULL)
+            continue;
+        put_spared(out, fd, !any_spared);
+        any_spared = true;
+    }
+    buf_str(out, any_spared ? "]}" : "}");
 }

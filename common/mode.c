@@ -35,48 +35,49 @@ turn_next(const struct session *s)
     return best >= 0 ? best : turn_first(s);
 }
 
-/* --- per_participant: the bank of the active one burns --- */
-
 static int64_t
 left_of(int64_t bank, int64_t elapsed)
 {
     return elapsed < bank ? bank - elapsed : 0;
 }
 
+/* A turn that costs nobody anything has ended. */
+static int32_t
+turn_count(struct session *s)
+{
+    if (s->active >= 0) {
+        s->p[s->active].cycle_count++;
+        s->p[s->active].dirty = true;
+    }
+    return -1;
+}
+
+static int64_t
+no_session_clock(const struct session *s, int64_t open)
+{
+    (void)s;
+    (void)open;
+    return -1;
+}
+
+/* --- per_participant: the bank of the active one burns --- */
+
 static void
-bank_charge(struct session *s, int64_t at)
+bank_burn(struct session *s, int64_t elapsed)
 {
     struct participant *p = &s->p[s->active];
-    int64_t elapsed = at - s->cycle_started_at;
 
-    p->time_used_ms += elapsed;
     p->total_time_ms = left_of(p->total_time_ms, elapsed);
-    p->dirty = true;
     if (p->total_time_ms == 0)
         p->has_expired = true;
-    s->turn_used_ms += elapsed;
-    s->cycle_started_at = at;
 }
 
 static int64_t
-bank_deadline(const struct session *s)
-{
-    const struct participant *p = &s->p[s->active];
-
-    if (p->has_expired || p->total_time_ms == 0)
-        return 0;
-    return s->cycle_started_at + p->total_time_ms;
-}
-
-static int64_t
-bank_remaining(const struct session *s, size_t place, int64_t now)
+bank_of(const struct session *s, int32_t place, int64_t open)
 {
     int64_t bank = s->p[place].total_time_ms;
 
-    if (s->status != STATUS_RUNNING || (int32_t)place != s->active ||
-        now <= s->cycle_started_at)
-        return bank;
-    return left_of(bank, now - s->cycle_started_at);
+    return place == s->active ? left_of(bank, open) : bank;
 }
 
 static int32_t
@@ -84,39 +85,207 @@ bank_hand_over(struct session *s)
 {
     struct participant *p = &s->p[s->active];
 
-    p->cycle_count++;
-    p->dirty = true;
+    turn_count(s);
     if (p->total_time_ms == 0)
         return s->active;
     p->total_time_ms += s->increment_ms;
     return -1;
 }
 
-/* notify: the bank was marked by the charge, the turn goes on */
+/* --- per_cycle: every turn has the same time --- */
+
 static void
-bank_timeout(struct session *s, struct change *c)
+cycle_set_up(struct session *s)
 {
-    c->type = EVENT_PARTICIPANT_EXPIRED;
-    c->participant = s->active;
-    c->expired = s->active;
+    s->cycle_left_ms = s->time_per_cycle_ms >= 0 ? s->time_per_cycle_ms : s->total_time_ms;
 }
 
-static const struct mode_ops per_participant = {
-    .charge = bank_charge,
-    .deadline = bank_deadline,
-    .remaining = bank_remaining,
-    .first = turn_first,
-    .next = turn_next,
-    .hand_over = bank_hand_over,
-    .timeout = bank_timeout,
-};
+static void
+cycle_burn(struct session *s, int64_t elapsed)
+{
+    s->cycle_left_ms = left_of(s->cycle_left_ms, elapsed);
+    if (s->cycle_left_ms == 0)
+        s->p[s->active].has_expired = true;
+}
 
-static const struct mode_ops *const modes[MODE__MAX] = {
-    [MODE_PER_PARTICIPANT] = &per_participant,
+static int64_t
+cycle_clock(const struct session *s, int64_t open)
+{
+    return left_of(s->cycle_left_ms, open);
+}
+
+static int64_t
+cycle_left(const struct session *s, int32_t place, int64_t open)
+{
+    (void)place;
+    return cycle_clock(s, open);
+}
+
+static int64_t
+own_bank(const struct session *s, int32_t place, int64_t open)
+{
+    (void)open;
+    return s->p[place].total_time_ms;
+}
+
+static int32_t
+cycle_hand_over(struct session *s)
+{
+    int32_t expired = s->cycle_left_ms == 0 ? s->active : -1;
+
+    turn_count(s);
+    s->p[s->active].has_expired = false;
+    cycle_set_up(s);
+    return expired;
+}
+
+/* --- global: one bank for everybody --- */
+
+static void
+global_set_up(struct session *s)
+{
+    if (s->total_time_ms == 0)
+        s->total_time_ms = s->time_per_cycle_ms;
+    s->allotted_ms = s->total_time_ms;
+}
+
+static void
+global_burn(struct session *s, int64_t elapsed)
+{
+    s->time_used_ms += elapsed;
+    s->total_time_ms = left_of(s->total_time_ms, elapsed);
+}
+
+static int64_t
+global_clock(const struct session *s, int64_t open)
+{
+    return left_of(s->total_time_ms, open);
+}
+
+static int64_t
+global_left(const struct session *s, int32_t place, int64_t open)
+{
+    (void)place;
+    return global_clock(s, open);
+}
+
+/* --- count_up: nothing burns, up to a limit that may be none --- */
+
+static void
+nothing_set_up(struct session *s)
+{
+    (void)s;
+}
+
+static void
+elapsed_burn(struct session *s, int64_t elapsed)
+{
+    s->time_used_ms += elapsed;
+}
+
+static int64_t
+limit_clock(const struct session *s, int64_t open)
+{
+    return s->max_time_ms < 0 ? -1 : left_of(s->max_time_ms, s->time_used_ms + open);
+}
+
+static int64_t
+limit_left(const struct session *s, int32_t place, int64_t open)
+{
+    (void)place;
+    return limit_clock(s, open);
+}
+
+static int64_t
+no_bank(const struct session *s, int32_t place, int64_t open)
+{
+    (void)s;
+    (void)place;
+    (void)open;
+    return -1;
+}
+
+/* --- the table --- */
+
+static const struct mode_ops modes[MODE__MAX] = {
+    [MODE_PER_PARTICIPANT] = {
+        .has_turns = true,
+        .set_up = nothing_set_up,
+        .burn = bank_burn,
+        .left = bank_of,
+        .of_session = no_session_clock,
+        .of_participant = bank_of,
+        .first = turn_first,
+        .next = turn_next,
+        .hand_over = bank_hand_over,
+    },
+    [MODE_PER_CYCLE] = {
+        .has_turns = true,
+        .set_up = cycle_set_up,
+        .burn = cycle_burn,
+        .left = cycle_left,
+        .of_session = cycle_clock,
+        .of_participant = own_bank,
+        .first = turn_first,
+        .next = turn_next,
+        .hand_over = cycle_hand_over,
+    },
+    [MODE_GLOBAL] = {
+        .set_up = global_set_up,
+        .burn = global_burn,
+        .left = global_left,
+        .of_session = global_clock,
+        .of_participant = global_left,
+        .first = turn_first,
+        .next = turn_next,
+        .hand_over = turn_count,
+    },
+    [MODE_COUNT_UP] = {
+        .set_up = nothing_set_up,
+        .burn = elapsed_burn,
+        .left = limit_left,
+        .of_session = limit_clock,
+        .of_participant = no_bank,
+        .first = turn_first,
+        .next = turn_next,
+        .hand_over = turn_count,
+    },
 };
 
 const struct mode_ops *
 mode_ops(enum sync_mode mode)
 {
-    return mode < MODE__MAX ? modes[mode] : NULL;
+    return mode < MODE__MAX && modes[mode].burn != NULL ? &modes[mode] : NULL;
+}
+
+/* --- what all modes have in common --- */
+
+void
+mode_charge(struct session *s, int64_t at)
+{
+    int64_t elapsed = at - s->cycle_started_at;
+
+    if (s->active >= 0) {
+        s->p[s->active].time_used_ms += elapsed;
+        s->p[s->active].dirty = true;
+    }
+    mode_ops(s->mode)->burn(s, elapsed);
+    s->turn_used_ms += elapsed;
+    s->cycle_started_at = at;
+}
+
+int64_t
+mode_deadline(const struct session *s)
+{
+    int64_t left = mode_ops(s->mode)->left(s, s->active, 0);
+
+    return left > 0 ? s->cycle_started_at + left : 0;
+}
+
+int64_t
+mode_open(const struct session *s, int64_t now)
+{
+    if (s->status != STATUS_RUNNING || now <= s->cycle_started_at)
+        return 0;
+    return now - s->cycle_started_at;
 }

@@ -10,22 +10,35 @@
 #include "session.h"
 
 struct mode_ops {
-    /* Book the running time from cycle_started_at up to `at` (not before it). */
-    void (*charge)(struct session *s, int64_t at);
-    /* When the running clock reaches zero, 0: none does. Asked while running only. */
-    int64_t (*deadline)(const struct session *s);
-    /* What is left to the one at `place` at `now`, charged or not. */
-    int64_t (*remaining)(const struct session *s, size_t place, int64_t now);
-    /* Whose turn is the first, and who follows the open turn in rotation. */
+    bool has_turns; /* needs participants; the end of its clock is theirs, not the session's */
+    /* Complete a new session: what burns is filled. */
+    void (*set_up)(struct session *s);
+    /* Book running time that has passed since the last charge. */
+    void (*burn)(struct session *s, int64_t elapsed);
+    /*
+     * What is left, 0 or more, when `open` running time has not been charged yet; -1: there is
+     * no such clock. `left`: of the clock that burns while the one at `place` is on (place -1:
+     * nobody is, in modes without turns); the others: what is shown as time_remaining_ms.
+     */
+    int64_t (*left)(const struct session *s, int32_t place, int64_t open);
+    int64_t (*of_session)(const struct session *s, int64_t open);
+    int64_t (*of_participant)(const struct session *s, int32_t place, int64_t open);
+    /* Whose turn is the first, and who follows the open turn in rotation; -1: nobody is there.
+     */
     int32_t (*first)(const struct session *s);
     int32_t (*next)(const struct session *s);
     /* The charged turn of s->active ends by a hand-over. Returns who was found at zero, -1. */
     int32_t (*hand_over)(struct session *s);
-    /* The charged clock stands at zero: mark it, fill what c says beyond type and instant. */
-    void (*timeout)(struct session *s, struct change *c);
 };
 
 /* The functions of a mode; NULL when it is not built. */
 const struct mode_ops *mode_ops(enum sync_mode mode);
+
+/* Book the running time from cycle_started_at up to `at` (not before it). */
+void mode_charge(struct session *s, int64_t at);
+/* When the clock of a running session reaches zero, 0: none does. */
+int64_t mode_deadline(const struct session *s);
+/* Running time at `now` that has not been charged yet; 0 while nothing runs. */
+int64_t mode_open(const struct session *s, int64_t now);
 
 #endif

@@ -35,9 +35,12 @@ named_compare(const void *a, const void *b)
 static int32_t
 duplicate_find(const struct session *s)
 {
-    struct named *ids = xalloc(s->n * sizeof(*ids));
+    struct named *ids;
     int32_t found = -1;
 
+    if (s->n == 0)
+        return -1;
+    ids = xalloc(s->n * sizeof(*ids));
     for (size_t k = 0; k < s->n; k++)
         ids[k] = (struct named){ s->p[k].id, (int32_t)k };
     qsort(ids, s->n, sizeof(*ids), named_compare);
@@ -69,7 +72,7 @@ draft_check(const struct session *s, struct fail *f)
     if (mode_ops(s->mode) == NULL)
         return refuse(f, "sync_mode", "This sync mode is not supported yet",
                       "unsupported_mode");
-    if (s->n == 0)
+    if (s->n == 0 && mode_ops(s->mode)->has_turns)
         return refuse(f, "participants", "At least one participant is required", "too_small");
     if (s->metadata != NULL && strlen(s->metadata) > SESSION_METADATA_MAX)
         return refuse(f, "metadata", "Metadata cannot exceed 10 KB", "too_big");
@@ -103,15 +106,17 @@ change_none(struct change *c)
 static void
 change_seal(struct session *s, int64_t at, struct change *c)
 {
+    const struct mode_ops *mode = mode_ops(s->mode);
+
     s->version++;
     s->updated_at = at;
     s->dirty = true;
     c->version = s->version;
     c->at_ms = at;
-    if (c->participant < 0)
+    if (c->participant < 0 && mode->has_turns)
         return;
-    c->remaining_ms = s->p[c->participant].total_time_ms;
-    c->elapsed_ms = s->p[c->participant].time_used_ms;
+    c->remaining_ms = mode->left(s, c->participant, 0);
+    c->elapsed_ms = c->participant < 0 ? s->time_used_ms : s->p[c->participant].time_used_ms;
 }
 
 enum rc
@@ -130,6 +135,7 @@ session_create(struct session *s, int64_t now_ms, struct change *c, struct fail 
         s->p[k].allotted_ms = s->p[k].total_time_ms;
         s->p[k].dirty = true;
     }
+    mode_ops(s->mode)->set_up(s);
     c->type = EVENT_SESSION_CREATED;
     change_seal(s, now_ms, c);
     return RC_OK;
@@ -142,7 +148,7 @@ static void
 charge(struct session *s, int64_t at)
 {
     if (s->status == STATUS_RUNNING)
-        mode_ops(s->mode)->charge(s, at);
+        mode_charge(s, at);
     if (s->status == STATUS_PAUSED) {
         s->paused_total_ms += at - s->paused_charged_at;
         s->paused_charged_at = at;
@@ -241,6 +247,19 @@ do_resume(struct session *s, const struct command *cmd, int64_t now, struct chan
     return RC_OK;
 }
 
+/* The session has ended at `at`, where its times have been brought up to. */
+static void
+finish(struct session *s, enum sync_status status, enum change_reason reason, int64_t at)
+{
+    pause_end(s);
+    s->status = status;
+    s->result.reason = reason;
+    s->session_completed_at = at;
+    s->active = -1;
+    s->cycle_started_at = 0;
+    s->turn_used_ms = 0;
+}
+
 static enum rc
 do_complete(struct session *s, const struct command *cmd, int64_t now, struct change *c,
             struct fail *f)
@@ -248,16 +267,25 @@ do_complete(struct session *s, const struct command *cmd, int64_t now, struct ch
     (void)cmd;
     (void)f;
     charge(s, now);
-    pause_end(s);
     c->type = EVENT_SESSION_COMPLETED;
     c->reason = REASON_COMPLETED;
     c->participant = s->active;
-    s->status = STATUS_COMPLETED;
-    s->result.reason = REASON_COMPLETED;
-    s->session_completed_at = now;
-    s->active = -1;
-    s->cycle_started_at = 0;
-    s->turn_used_ms = 0;
+    finish(s, STATUS_COMPLETED, REASON_COMPLETED, now);
+    change_seal(s, now, c);
+    return RC_OK;
+}
+
+static enum rc
+do_cancel(struct session *s, const struct command *cmd, int64_t now, struct change *c,
+          struct fail *f)
+{
+    (void)cmd;
+    (void)f;
+    charge(s, now);
+    c->type = EVENT_SESSION_CANCELLED;
+    c->reason = REASON_CANCELLED;
+    c->participant = s->active;
+    finish(s, STATUS_CANCELLED, REASON_CANCELLED, now);
     change_seal(s, now, c);
     return RC_OK;
 }
@@ -298,6 +326,7 @@ static const struct {
     [COMMAND_PAUSE]    = { do_pause,    "cannot be paused",      { NO, NO, DO, NO, NO,   NO,   NO } },
     [COMMAND_RESUME]   = { do_resume,   "cannot be resumed",     { NO, NO, NO, DO, NO,   NO,   NO } },
     [COMMAND_COMPLETE] = { do_complete, "cannot be completed",   { NO, DO, DO, DO, SAME, SAME, SAME } },
+    [COMMAND_CANCEL]   = { do_cancel,   "cannot be cancelled",   { NO, DO, DO, DO, NO,   NO,   NO } },
     [COMMAND_DELETE]   = { do_delete,   "cannot be deleted",     { NO, DO, DO, DO, DO,   DO,   DO } },
 };
 /* clang-format on */
@@ -367,7 +396,7 @@ session_command(struct session *s, const struct command *cmd, int64_t now_ms, st
 int64_t
 session_deadline(const struct session *s)
 {
-    return s->status == STATUS_RUNNING ? mode_ops(s->mode)->deadline(s) : 0;
+    return s->status == STATUS_RUNNING ? mode_deadline(s) : 0;
 }
 
 int64_t
@@ -388,6 +417,23 @@ session_wakeup(const struct session *s, int64_t ended_ttl_ms)
     return deadline != 0 ? deadline : session_last_resort(s, ended_ttl_ms);
 }
 
+/*
+ * The charged clock stands at zero. Where participants take turns, theirs is marked by the
+ * charge and the turn goes on; a clock of the whole session ends it.
+ */
+static void
+timeout(struct session *s, int64_t at, struct change *c)
+{
+    c->participant = s->active;
+    if (mode_ops(s->mode)->has_turns) {
+        c->type = EVENT_PARTICIPANT_EXPIRED;
+        c->expired = s->active;
+        return;
+    }
+    c->type = EVENT_SESSION_EXPIRED;
+    finish(s, STATUS_EXPIRED, REASON_TIMEOUT, at);
+}
+
 bool
 session_expire(struct session *s, int64_t now_ms, int64_t ended_ttl_ms, struct change *c)
 {
@@ -397,7 +443,7 @@ session_expire(struct session *s, int64_t now_ms, int64_t ended_ttl_ms, struct c
     change_none(c);
     if (deadline != 0 && deadline <= now_ms) {
         charge(s, deadline);
-        mode_ops(s->mode)->timeout(s, c);
+        timeout(s, deadline, c);
         c->reason = REASON_TIMEOUT;
         change_seal(s, deadline, c);
         s->last_timeout.version = s->version;
@@ -426,5 +472,17 @@ session_recover(struct session *s, int64_t gap_from_ms, struct change *c)
 int64_t
 session_remaining(const struct session *s, size_t place, int64_t now_ms)
 {
-    return mode_ops(s->mode)->remaining(s, place, now_ms);
+    return mode_ops(s->mode)->of_participant(s, (int32_t)place, mode_open(s, now_ms));
+}
+
+int64_t
+session_clock(const struct session *s, int64_t now_ms)
+{
+    return mode_ops(s->mode)->of_session(s, mode_open(s, now_ms));
+}
+
+int64_t
+session_elapsed(const struct session *s, int64_t now_ms)
+{
+    return mode_ops(s->mode)->has_turns ? -1 : s->time_used_ms + mode_open(s, now_ms);
 }

@@ -108,9 +108,9 @@ struct session {
     char id[ID_LEN + 1];
     enum sync_mode mode;
     enum sync_status status;
-    int64_t version;       /* 1 at creation, +1 per change */
-    char epoch[EPOCH_MAX]; /* this life of the session */
-    int64_t total_time_ms;
+    int64_t version;           /* 1 at creation, +1 per change */
+    char epoch[EPOCH_MAX];     /* this life of the session */
+    int64_t total_time_ms;     /* global: the bank left as of cycle_started_at */
     int64_t time_per_cycle_ms; /* -1 unset (JSON null) */
     int64_t increment_ms;
     int64_t max_time_ms; /* -1 unset (omitted) */
@@ -120,6 +120,9 @@ struct session {
     int64_t paused_charged_at; /* up to where paused_total_ms counts, while paused */
     int64_t cycle_number;      /* 0 before start */
     int64_t turn_used_ms;      /* running time of the open turn that is already charged */
+    int64_t cycle_left_ms;     /* per_cycle: what the cycle has left as of cycle_started_at */
+    int64_t allotted_ms;       /* global: the bank as created */
+    int64_t time_used_ms;      /* global, count_up: running time as of the last change */
     int32_t active;            /* place in p[], -1 none */
     struct {
         int64_t version, at; /* version 0: never */
@@ -157,17 +160,17 @@ struct change {
     int64_t at_ms;       /* the instant it takes effect (a deadline for an expiry) */
     int32_t participant; /* whom it is about: the one whose turn ended or began; -1 none */
     int32_t expired;     /* who was found at zero, -1 none */
-    int64_t remaining_ms, elapsed_ms; /* bank and time used of `participant` after the change;
-                                         -1 none */
+    int64_t remaining_ms, elapsed_ms; /* of the clock and the time of `participant`, or of the
+                                         session, after the change; -1 none */
 };
 
 /*
  * Complete a draft: the caller has set id, mode, participants (id, group_id, index,
  * total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms, max_time_ms, metadata, owner,
  * epoch. Sets the rest for version 1, pending. RC_OK; RC_VALIDATION with details
- * [{field,message,code}] for a mode that is not built yet, no participant, a duplicate
- * participant_id (the first one that repeats an earlier one) or too much metadata. Line breaks
- * of the metadata become spaces.
+ * [{field,message,code}] for a mode that is not built yet, no participant where the mode needs
+ * them, a duplicate participant_id (the first one that repeats an earlier one) or too much
+ * metadata. Line breaks of the metadata become spaces.
  */
 enum rc session_create(struct session *s, int64_t now_ms, struct change *c,
                        struct fail *f) MUSTCHECK;
@@ -179,6 +182,7 @@ enum command_type {
     COMMAND_PAUSE,
     COMMAND_RESUME,
     COMMAND_COMPLETE,
+    COMMAND_CANCEL,
     COMMAND_DELETE,
     COMMAND__MAX
 };
@@ -224,7 +228,10 @@ bool session_expire(struct session *s, int64_t now_ms, int64_t ended_ttl_ms, str
  */
 bool session_recover(struct session *s, int64_t gap_from_ms, struct change *c);
 
-/* What a client sees at `now_ms`: bank left, 0..; the open turn counted for the active one. */
+/* What a client sees at `now_ms`, the open turn counted: what is left to a participant, of the
+ * clock of the session, and the running time of the whole; -1: the mode has none. */
 int64_t session_remaining(const struct session *s, size_t place, int64_t now_ms);
+int64_t session_clock(const struct session *s, int64_t now_ms);
+int64_t session_elapsed(const struct session *s, int64_t now_ms);
 
 #endif

@@ -41,6 +41,16 @@ id_or_null(struct buf *out, const struct session *s, int32_t place)
         word_add(out, s->p[place].id);
 }
 
+/* -1: there is none, and the member is left out. */
+static void
+ms_add(struct buf *out, const char *name, int64_t ms)
+{
+    if (ms < 0)
+        return;
+    buf_str(out, name);
+    buf_i64(out, ms);
+}
+
 static void
 participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
 {
@@ -54,8 +64,7 @@ participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
     buf_i64(out, p->total_time_ms);
     LIT(out, ",\"time_used_ms\":");
     buf_i64(out, p->time_used_ms);
-    LIT(out, ",\"time_remaining_ms\":");
-    buf_i64(out, session_remaining(s, k, now));
+    ms_add(out, ",\"time_remaining_ms\":", session_remaining(s, k, now));
     LIT(out, ",\"cycle_count\":");
     buf_i64(out, p->cycle_count);
     LIT(out, ",\"is_active\":");
@@ -152,12 +161,26 @@ result_add(struct buf *out, const struct session *s)
     buf_char(out, '}');
 }
 
+/* The clock that is the session's, in modes where there is one. */
+static void
+clock_add(struct buf *out, const struct session *s, int64_t now)
+{
+    ms_add(out, ",\"time_remaining_ms\":", session_clock(s, now));
+    if (s->mode == MODE_GLOBAL)
+        ms_add(out, ",\"allotted_ms\":", s->allotted_ms);
+    if (s->mode == MODE_COUNT_UP)
+        ms_add(out, ",\"time_elapsed_ms\":", session_elapsed(s, now));
+    if (s->n == 0)
+        ms_add(out, ",\"time_used_ms\":", s->time_used_ms);
+}
+
 /* What is ours beyond the reference. */
 static void
-extras_add(struct buf *out, const struct session *s)
+extras_add(struct buf *out, const struct session *s, int64_t now)
 {
     int64_t deadline = session_deadline(s);
 
+    clock_add(out, s, now);
     LIT(out, ",\"cycle_number\":");
     buf_i64(out, s->cycle_number);
     LIT(out, ",\"paused_at\":");
@@ -204,7 +227,7 @@ state_add(struct buf *out, const struct session *s, bool whole, int64_t server_t
     if (whole)
         participants_add(out, s, server_time_ms);
     header_add(out, s);
-    extras_add(out, s);
+    extras_add(out, s, server_time_ms);
     stamp_add(out, s, server_time_ms);
 }
 

@@ -31,6 +31,9 @@ static const struct row_field header_fields[] = {
     { 'g', ROW_I64,  H(paused_charged_at),    0,                0,  0, ROW_INSTANT_MAX },
     { 'n', ROW_I64,  H(cycle_number),         0,                0,  0, ROW_COUNT_MAX },
     { 'w', ROW_I64,  H(turn_used_ms),         0,                0,  0, ROW_SPAN_MAX },
+    { 'z', ROW_I64,  H(cycle_left_ms),        0,                0,  0, ROW_SPAN_MAX },
+    { 'A', ROW_I64,  H(allotted_ms),          0,                0,  0, ROW_SPAN_MAX },
+    { 'U', ROW_I64,  H(time_used_ms),         0,                0,  0, ROW_SPAN_MAX },
     { 'a', ROW_I32,  H(active),               0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
     { 'v', ROW_I64,  H(last_timeout.version), 0,                0,  0, ROW_COUNT_MAX },
     { 't', ROW_I64,  H(last_timeout.at),      0,                0,  0, ROW_INSTANT_MAX },
@@ -200,7 +203,16 @@ somebody_is_in(const struct session *s)
     for (size_t k = 0; k < s->n; k++)
         if (s->p[k].out == OUT_NONE)
             return true;
-    return sync_status_is_terminal(s->status);
+    return s->n == 0 || sync_status_is_terminal(s->status);
+}
+
+/* Whether somebody is on exactly where that has to be. */
+static bool
+turn_is_whole(const struct session *s)
+{
+    bool on = s->status == STATUS_RUNNING || s->status == STATUS_PAUSED;
+
+    return s->active < 0 ? !on || s->n == 0 : on;
 }
 
 /* The instants that the engine subtracts from must be there, and not ahead of the session. */
@@ -211,15 +223,15 @@ times_are_whole(const struct session *s)
     case STATUS_PENDING:
         return s->updated_at > 0;
     case STATUS_RUNNING:
-        return s->active >= 0 && s->session_started_at > 0 && s->cycle_started_at > 0 &&
+        return s->session_started_at > 0 && s->cycle_started_at > 0 &&
                s->cycle_started_at <= s->updated_at;
     case STATUS_PAUSED:
-        return s->active >= 0 && s->session_started_at > 0 && s->paused_charged_at > 0 &&
+        return s->session_started_at > 0 && s->paused_charged_at > 0 &&
                s->paused_charged_at <= s->updated_at;
     case STATUS_COMPLETED:
     case STATUS_EXPIRED:
     case STATUS_CANCELLED:
-        return s->active < 0 && s->session_completed_at > 0;
+        return s->session_completed_at > 0;
     case STATUS_UNSET:
     case STATUS__MAX:
         break;
@@ -234,7 +246,7 @@ session_fields_done(struct session *s, struct fail *f)
         return fail_log(f, RC_STATE_UNREADABLE, "no header");
     if (mode_ops(s->mode) == NULL)
         return fail_log(f, RC_STATE_UNREADABLE, "mode %d is not built", (int)s->mode);
-    if (s->n == 0)
+    if (s->n == 0 && mode_ops(s->mode)->has_turns)
         return fail_log(f, RC_STATE_UNREADABLE, "no participants");
     for (size_t k = 0; k < s->n; k++)
         if (s->p[k].id[0] == '\0')
@@ -244,8 +256,8 @@ session_fields_done(struct session *s, struct fail *f)
         return fail_log(f, RC_STATE_UNREADABLE, "a place beyond the list");
     if (!somebody_is_in(s))
         return fail_log(f, RC_STATE_UNREADABLE, "nobody is left to take a turn");
-    if (!times_are_whole(s))
-        return fail_log(f, RC_STATE_UNREADABLE, "status %d without its instants",
+    if (!turn_is_whole(s) || !times_are_whole(s))
+        return fail_log(f, RC_STATE_UNREADABLE, "status %d without its turn or its instants",
                         (int)s->status);
     return RC_OK;
 }

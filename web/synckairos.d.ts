@@ -239,6 +239,7 @@ export class SyncKairosClient {
   pause(sessionId: string, options?: CommandOptions): Promise<SyncState>;
   resume(sessionId: string, options?: CommandOptions): Promise<SyncState>;
   complete(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  cancel(sessionId: string, options?: CommandOptions): Promise<SyncState>;
   /** Also succeeds when the session does not exist. */
   delete(sessionId: string): Promise<void>;
   /** Each call is also a measurement of the server's clock. */

@@ -596,17 +596,22 @@ const COMMANDS = {
     happened: (s) => s.status === 'completed',
     open: () => true,
   },
+  cancel: {
+    from: ['pending', 'running', 'paused'],
+    happened: (s) => s.status === 'cancelled',
+    open: () => true,
+  },
   switch: {
     from: ['running'],
     happened: (s, before, body) =>
       s.cycle_number > before.cycle_number &&
-      key(before.active_participant_id) === key(body.current_participant_id) &&
+      key(before.active_participant_id) === key(body.current_participant_id ?? null) &&
       (body.next_participant_id === undefined ||
         (s.cycle_number === before.cycle_number + 1 &&
           key(s.active_participant_id) === key(body.next_participant_id))),
     open: (s, before, body) =>
       s.cycle_number === before.cycle_number &&
-      key(s.active_participant_id) === key(body.current_participant_id),
+      key(s.active_participant_id) === key(body.current_participant_id ?? null),
   },
 };
 
@@ -710,6 +715,10 @@ export class SyncKairosClient {
 
   async complete(sessionId, options) {
     return this.#command('complete', sessionId, options);
+  }
+
+  async cancel(sessionId, options) {
+    return this.#command('cancel', sessionId, options);
   }
 
   /** Delete a session; also succeeds when it does not exist. */

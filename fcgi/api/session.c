@@ -206,6 +206,12 @@ complete(struct req *rq, struct fail *f)
 }
 
 static enum rc
+cancel(struct req *rq, struct fail *f)
+{
+    return answer_state(rq, COMMAND_CANCEL, f);
+}
+
+static enum rc
 switch_(struct req *rq, struct fail *f)
 {
     struct store_result res;
@@ -242,6 +248,7 @@ const struct route session_routes[] = {
     { METHOD_POST,   ONE "/pause",    AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       pause_,   200, ANSWER_SESSION, "Sessions", "Stop the clock of a running session" },
     { METHOD_POST,   ONE "/resume",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       resume,   200, ANSWER_SESSION, "Sessions", "Let the clock of a paused session run on" },
     { METHOD_POST,   ONE "/complete", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       complete, 200, ANSWER_SESSION, "Sessions", "End a session; without effect on one that has ended" },
+    { METHOD_POST,   ONE "/cancel",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       cancel,   200, ANSWER_SESSION, "Sessions", "Call a session off that has not ended" },
     { METHOD_DELETE, ONE,             AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       delete_,  204, ANSWER_NOTHING, "Sessions", "Delete a session, existing or not" },
     { .path = NULL },
 };

@@ -9,6 +9,37 @@
 
 #define DAY_MS 86400000
 
+static bool
+is_mode(struct json_object *body, const char *mode)
+{
+    struct json_object *v;
+
+    return json_object_object_get_ex(body, "sync_mode", &v) &&
+           json_object_is_type(v, json_type_string) &&
+           strcmp(json_object_get_string(v), mode) == 0;
+}
+
+#define IS_MODE(words, more)                                                                  \
+    "{\"properties\":{\"sync_mode\":{\"enum\":[" words "]}},\"required\":[\"sync_mode\"" more \
+    "]}"
+#define NEEDS_NOBODY IS_MODE("\"global\",\"count_up\"", "")
+#define HAS_OTHER_TOTAL                                                  \
+    "{\"anyOf\":[" IS_MODE("\"count_up\"", "") "," IS_MODE("\"global\"", \
+                                                           ",\"time_per_cycle_ms\"") "]}"
+
+static bool
+needs_nobody(struct json_object *body)
+{
+    return is_mode(body, "global") || is_mode(body, "count_up");
+}
+
+static bool
+has_other_total(struct json_object *body)
+{
+    return is_mode(body, "count_up") ||
+           (is_mode(body, "global") && body_has(body, "time_per_cycle_ms"));
+}
+
 /* clang-format off */
 #define AMOUNT(what)                                                     \
     .label = what, .min = 1000, .max = DAY_MS,                           \
@@ -34,21 +65,29 @@ const struct field session_create_fields[] = {
       .one_of = "per_participant|per_cycle|per_group|global|count_up",
       .missing = "Invalid sync mode. Must be one of: per_participant, per_cycle, per_group, "
                  "global, count_up",
-      .doc = "What burns. Only per_participant is built." },
+      .doc = "What burns: the bank of the active participant, the time of the turn, one bank for "
+             "everybody, or nothing (count_up). per_group is not built yet." },
     { .name = "participants", .type = F_ARRAY, .label = "Participants", .required = true,
       .min = 1, .max = SESSION_PARTICIPANTS_MAX, .items = participant_fields,
       .too_small = "At least one participant is required",
       .too_big = "Cannot exceed 1000 participants",
-      .doc = "Who takes turns, in the order in which they are shown." },
+      .spared = needs_nobody, .spared_schema = NEEDS_NOBODY,
+      .doc = "Who takes turns, in the order in which they are shown. Not needed in global and "
+             "count_up, where a switch without them counts a lap." },
     { .name = "total_time_ms", .type = F_INT, AMOUNT("Total time"), .required = true,
-      .doc = "Stored and returned; banks are the participants' own." },
+      .spared = has_other_total, .spared_schema = HAS_OTHER_TOTAL,
+      .doc = "global: the bank. per_cycle: the time of a turn, where there is no time_per_cycle_ms. "
+             "Elsewhere stored and returned. Not needed in count_up, and in global beside "
+             "time_per_cycle_ms." },
     { .name = "time_per_cycle_ms", .type = F_INT, AMOUNT("Time per cycle"),
-      .doc = "Stored and returned." },
+      .doc = "per_cycle: the time of every turn. global: the bank, where there is no total_time_ms. "
+             "Elsewhere stored and returned." },
     { .name = "increment_ms", .type = F_INT, .label = "Increment", .min = 0, .max = 60000,
       .too_small = "Increment must be non-negative",
       .too_big = "Increment cannot exceed 60000ms (1 minute)",
-      .doc = "Added to a bank at each hand-over (Fischer)." },
-    { .name = "max_time_ms", .type = F_INT, AMOUNT("Max time"), .doc = "Stored and returned." },
+      .doc = "per_participant: added to a bank at each hand-over (Fischer). Elsewhere stored and returned." },
+    { .name = "max_time_ms", .type = F_INT, AMOUNT("Max time"),
+      .doc = "count_up: where the session ends. Elsewhere stored and returned." },
     { .name = "metadata", .type = F_OBJECT, .label = "Metadata", .max = SESSION_METADATA_MAX,
       .doc = "Any object of at most 10 KB, returned as sent." },
     { .type = F_END },

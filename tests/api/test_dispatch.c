@@ -89,7 +89,7 @@ unbuilt_modes_and_duplicates_are_refused(void **state)
 {
     (void)state;
     ask("POST", "/v1/sessions",
-        "{\"sync_mode\":\"per_cycle\",\"total_time_ms\":1000,\"participants\":["
+        "{\"sync_mode\":\"per_group\",\"total_time_ms\":1000,\"participants\":["
         "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":1000}]}");
     expect(400, "\"unsupported_mode\"");
     ask("POST", "/v1/sessions",

@@ -156,6 +156,14 @@ def test_the_life_of_a_session_is_as_described(api):
     get(404)
 
 
+def test_a_cancelled_stopwatch_is_as_described(api):
+    sent = changed(sync_mode="count_up", participants=None, total_time_ms=None)
+    api.call("post", "/v1/sessions", 201, json=sent)
+    for verb in ("start", "switch", "cancel"):
+        api.call("post", "/v1/sessions/{id}/" + verb, 200, sent["session_id"])
+    api.call("post", "/v1/sessions/{id}/cancel", 400, sent["session_id"])
+
+
 def test_an_expired_session_is_as_described(api):
     one, two = str(uuid.uuid4()), str(uuid.uuid4())
     sent = changed(participants=[{"participant_id": one, "participant_index": 0, "total_time_ms": 1000, "group_id": two},
@@ -249,6 +257,14 @@ BODIES = [
     changed(participants=[]),
     changed(participants=[1]),
     changed(participants={}),
+    changed(sync_mode="global", participants=None),
+    changed(sync_mode="global", participants=[]),
+    changed(sync_mode="count_up", participants=None, total_time_ms=None),
+    changed(sync_mode="count_up", participants=[1]),
+    changed(sync_mode="global", total_time_ms=None),
+    changed(sync_mode="global", total_time_ms=None, time_per_cycle_ms=5000),
+    changed(sync_mode="per_cycle", participants=[], time_per_cycle_ms=5000),
+    changed(sync_mode="per_cycle", total_time_ms=None, time_per_cycle_ms=5000),
     changed(total_time_ms=None),
     changed(total_time_ms=999),
     changed(total_time_ms=1000),

@@ -8,7 +8,8 @@
  * invariant ends the program with the line that broke it.
  *
  *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
- * ... start, switch, pause, resume, complete, delete  [v= cur= next=] read; recover from=
+ * ... start, switch, pause, resume, complete, cancel, delete  [v= cur= next=] read; recover
+ * from=
  */
 #include "common/arena.h"
 #include "common/buf.h"
@@ -83,18 +84,33 @@ hold_fold(const struct change *c, int64_t now)
     hold_equal(&live, &mirror);
 }
 
+/* What a mode, an increment or a hand-over may do to somebody's bank and mark. */
+static void
+hold_bank(const struct participant *was, const struct participant *is, bool handed_over,
+          bool at_zero)
+{
+    int64_t grant = handed_over && !at_zero ? live.increment_ms : 0;
+
+    if (live.mode != MODE_PER_PARTICIPANT) {
+        HOLD(is->total_time_ms == was->total_time_ms);
+        HOLD(!is->has_expired || live.mode == MODE_PER_CYCLE);
+        HOLD(!is->has_expired || !handed_over || live.status == STATUS_COMPLETED);
+        return;
+    }
+    HOLD(is->total_time_ms >= 0 && is->total_time_ms <= was->total_time_ms + grant);
+    HOLD(is->has_expired || !was->has_expired);
+    HOLD(is->has_expired == (is->total_time_ms == 0));
+}
+
 static void
 hold_participant(size_t k, const struct change *c)
 {
     const struct participant *was = &before.p[k], *is = &live.p[k];
     bool handed_over = c->type == EVENT_CYCLE_SWITCHED && c->participant == (int32_t)k;
-    int64_t grant = handed_over && c->expired < 0 ? live.increment_ms : 0;
 
-    HOLD(is->total_time_ms >= 0 && is->total_time_ms <= was->total_time_ms + grant);
+    hold_bank(was, is, handed_over, c->expired >= 0);
     HOLD(is->time_used_ms >= was->time_used_ms);
     HOLD(is->cycle_count == was->cycle_count + (handed_over ? 1 : 0));
-    HOLD(is->has_expired || !was->has_expired);
-    HOLD(is->has_expired == (is->total_time_ms == 0));
     HOLD(is->allotted_ms == was->allotted_ms && is->index == was->index);
     HOLD(strcmp(is->id, was->id) == 0);
     HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
@@ -103,10 +119,15 @@ hold_participant(size_t k, const struct change *c)
 static void
 hold_times(void)
 {
-    int64_t sum = live.paused_total_ms;
+    bool is_whole = live.mode == MODE_GLOBAL || live.mode == MODE_COUNT_UP;
+    int64_t sum = 0;
 
     for (size_t k = 0; k < live.n; k++)
         sum += live.p[k].time_used_ms;
+    HOLD(live.time_used_ms == (!is_whole ? 0 : live.n > 0 ? sum : live.time_used_ms));
+    if (live.n == 0)
+        sum = live.time_used_ms;
+    sum += live.paused_total_ms;
     if (live.session_started_at == 0)
         HOLD(sum == 0);
     else
@@ -118,7 +139,7 @@ hold_turn(void)
 {
     bool on = live.status == STATUS_RUNNING || live.status == STATUS_PAUSED;
 
-    HOLD((live.active >= 0) == on);
+    HOLD((live.active >= 0) == (on && live.n > 0));
     HOLD(live.active < (int32_t)live.n);
     HOLD(live.active < 0 || live.p[live.active].out == OUT_NONE);
     HOLD((live.cycle_started_at > 0) == (live.status == STATUS_RUNNING));
@@ -328,7 +349,7 @@ static enum command_type
 command_named(const char *word)
 {
     static const char *const words[COMMAND__MAX] = {
-        "", "start", "switch", "pause", "resume", "complete", "delete",
+        "", "start", "switch", "pause", "resume", "complete", "cancel", "delete",
     };
 
     for (int i = COMMAND_NONE + 1; i < COMMAND__MAX; i++)

@@ -32,8 +32,13 @@ def mixed(rng, text):
     return rng.choice((text, text, text.upper(), text.lower()))
 
 
+MODES = ("per_participant", "per_cycle", "global", "count_up")
+WHOLE = ("global", "count_up")
+
+
 def random_body(rng):
-    n = rng.choice((1, 2, 2, 2, 2, 3, 3, 4, 5, 12))
+    mode = rng.choice(("per_participant",) + MODES)
+    n = rng.choice((1, 2, 2, 2, 2, 3, 3, 4, 5, 12) + ((0,) * 5 if mode in WHOLE else ()))
     banks = rng.choice(((1000, 3000), (1000, 60000), (1000, 86400000), (5000, 5000)))
     people = []
     for k in range(n):
@@ -47,21 +52,25 @@ def random_body(rng):
         if rng.random() < 0.05:
             p["out"] = rng.choice(("removed", "eliminated"))
         people.append(p)
-    if all(p.get("out") for p in people):
+    if people and all(p.get("out") for p in people):
         del people[0]["out"]
     body = {
         "session_id": uuid(rng),
         "epoch": "%s-%s.%s" % ("0" + "".join(rng.choices("0123456789abcdefghij", k=10)),
                                "".join(rng.choices("0123456789xyz", k=4)),
                                "00000000" + rng.choice("012")),
+        "sync_mode": mode,
         "participants": people,
-        "total_time_ms": rng.randint(1000, 86400000),
+        "total_time_ms": rng.randint(1000, rng.choice((3000, 60000, 86400000))),
         "increment_ms": rng.choice((0, 0, 1, 500, rng.randint(0, 60000))),
     }
     if rng.random() < 0.2:
-        body["time_per_cycle_ms"] = rng.randint(1000, 86400000)
-    if rng.random() < 0.2:
-        body["max_time_ms"] = rng.randint(1000, 86400000)
+        body["time_per_cycle_ms"] = rng.randint(1000, rng.choice((5000, 86400000)))
+    if rng.random() < (0.7 if mode == "count_up" else 0.2):
+        body["max_time_ms"] = rng.randint(1000, rng.choice((5000, 86400000)))
+    if mode == "count_up" and rng.random() < 0.5 or \
+            mode == "global" and "time_per_cycle_ms" in body and rng.random() < 0.5:
+        del body["total_time_ms"]
     if rng.random() < 0.2:
         body["owner"] = rng.choice(("user-1", "%", "a%20b", "\u00e4\u00f6\"\\", "x" * 255))
     if rng.random() < 0.2:
@@ -71,8 +80,8 @@ def random_body(rng):
 
 def create_line(body, now, mode):
     words = [str(now), "create", "id=" + body["session_id"], "epoch=" + body["epoch"],
-             "mode=" + mode, "total=%d" % body["total_time_ms"], "inc=%d" % body["increment_ms"]]
-    for key, name in (("tpc", "time_per_cycle_ms"), ("max", "max_time_ms"), ("owner", "owner")):
+             "mode=" + mode, "inc=%d" % body["increment_ms"]]
+    for key, name in (("total", "total_time_ms"), ("tpc", "time_per_cycle_ms"), ("max", "max_time_ms"), ("owner", "owner")):
         if name in body:
             words.append("%s=%s" % (key, body[name]))
     if "metadata" in body:
@@ -115,11 +124,11 @@ class Life:
     def create(self):
         rng = self.rng
         body = random_body(rng)
-        mode = "per_participant"
+        mode = body["sync_mode"]
         people = body["participants"]
         error = None
         if rng.random() < 0.03:
-            mode = rng.choice(("per_cycle", "per_group", "global", "count_up"))
+            mode = "per_group"
             error = invalid("sync_mode", "This sync mode is not supported yet", "unsupported_mode")
         elif rng.random() < 0.05 and len(people) > 1:
             k = rng.randrange(1, len(people))
@@ -158,9 +167,10 @@ class Life:
         if what != "switch":
             return args
         if rng.random() < 0.15:
-            holder = s.name(s.holder) or s.name(0)
-            args["current"] = mixed(rng, rng.choice((holder, holder, s.name(-1), uuid(rng))))
-        if rng.random() < 0.2:
+            holder = s.name(s.holder) or (s.name(0) if s.people else uuid(rng))
+            other = s.name(-1) if s.people else uuid(rng)
+            args["current"] = mixed(rng, rng.choice((holder, holder, other, uuid(rng))))
+        if rng.random() < 0.2 and s.people:
             args["nxt"] = mixed(rng, s.name(rng.randrange(len(s.people))))
         elif rng.random() < 0.03:
             args["nxt"] = uuid(rng)
@@ -169,9 +179,10 @@ class Life:
     def command(self):
         rng, s = self.rng, self.session
         usual = {"pending": "start", "running": "switch", "paused": "resume",
-                 "completed": "read"}[s.status]
+                 "completed": "read", "cancelled": "read", "expired": "read"}[s.status]
         what = rng.choices((usual, "switch", "pause", "read", "start", "resume", "complete",
-                            "delete", "recover"), (40, 20, 12, 10, 4, 4, 1.5, 1, 3))[0]
+                            "cancel", "delete", "recover"),
+                           (40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3))[0]
         self.step()
         if what == "read":
             return self.record("%d read" % self.now, s.settle(self.now))

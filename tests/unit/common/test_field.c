@@ -483,6 +483,62 @@ test_a_fault_before_any_check(void **state)
     assert_string_equal(issues_text(w), "id|first|invalid_format; id|second|invalid_format");
 }
 
+static bool
+has_a_name(struct json_object *obj)
+{
+    return body_has(obj, "name");
+}
+
+static const struct field spared_fields[] = {
+    { .name = "name", .type = F_STR },
+    { .name = "list",
+      .type = F_ARRAY,
+      .required = true,
+      .min = 1,
+      .max = 2,
+      .items = plain_fields,
+      .spared = has_a_name,
+      .spared_schema = "{\"required\":[\"name\"]}" },
+    { .type = F_END },
+};
+
+static void
+test_what_is_spared_is_not_missed(void **state)
+{
+    static const struct {
+        const char *text;
+        enum rc rc;
+    } cases[] = {
+        { "{}", RC_VALIDATION },
+        { "{\"list\":[]}", RC_VALIDATION },
+        { "{\"name\":\"x\"}", RC_OK },
+        { "{\"name\":\"x\",\"list\":[]}", RC_OK },
+        { "{\"name\":\"x\",\"list\":1}", RC_VALIDATION },
+        { "{\"name\":\"x\",\"list\":[1]}", RC_VALIDATION },
+    };
+    struct buf out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fail f = { .rc = RC_OK };
+        struct arena *mem = arena_new(4096);
+        struct json_object *json = NULL;
+        struct body b;
+
+        assert_int_equal(json_parse(cases[i].text, strlen(cases[i].text), &json, &f), RC_OK);
+        assert_int_equal(body_check(&b, spared_fields, json, true, mem, &f), cases[i].rc);
+        json_object_put(json);
+        arena_free(mem);
+    }
+    buf_init(&out, 1 << 16);
+    field_schema(&out, spared_fields);
+    assert_non_null(strstr(buf_cstr(&out), ",\"allOf\":[{\"anyOf\":[{\"required\":[\"name\"]},"
+                                           "{\"required\":[\"list\"],\"properties\":"
+                                           "{\"list\":{\"minItems\":1}}}]}]}"));
+    assert_null(strstr(buf_cstr(&out), "\"list\":{\"type\":\"array\",\"minItems\""));
+    buf_fini(&out);
+}
+
 static void
 test_schema(void **state)
 {
@@ -535,6 +591,7 @@ main(void)
         cmocka_unit_test(test_values_of_no_body),
         cmocka_unit_test_setup_teardown(test_issues_as_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_fault_before_any_check, setup, teardown),
+        cmocka_unit_test(test_what_is_spared_is_not_missed),
         cmocka_unit_test(test_schema),
     };
 

@@ -92,7 +92,7 @@ creation_completes_the_draft(void **state)
 }
 
 static void
-creation_refuses_other_modes(void **state)
+creation_refuses_modes_that_are_not_built(void **state)
 {
     struct session s;
     struct change c;
@@ -103,7 +103,7 @@ creation_refuses_other_modes(void **state)
 
         draft(&s, 2, 60000, 0);
         s.mode = (enum sync_mode)m;
-        if (m == MODE_PER_PARTICIPANT) {
+        if (m > MODE_UNSET && m < MODE__MAX && m != MODE_PER_GROUP) {
             assert_int_equal(session_create(&s, T0, &c, &f), RC_OK);
         } else {
             assert_int_equal(session_create(&s, T0, &c, &f), RC_VALIDATION);
@@ -202,11 +202,12 @@ struct cell {
     {                                                         \
         from, COMMAND_COMPLETE, RC_OK, EVENT_NONE, from, NULL \
     }
-#define ENDED(from)                                       \
-    REFUSED(from, COMMAND_START, "cannot be started"),    \
-        REFUSED(from, COMMAND_SWITCH, "not running"),     \
-        REFUSED(from, COMMAND_PAUSE, "cannot be paused"), \
-        REFUSED(from, COMMAND_RESUME, "cannot be resumed"), UNCHANGED(from), GONE(from)
+#define ENDED(from)                                         \
+    REFUSED(from, COMMAND_START, "cannot be started"),      \
+        REFUSED(from, COMMAND_SWITCH, "not running"),       \
+        REFUSED(from, COMMAND_PAUSE, "cannot be paused"),   \
+        REFUSED(from, COMMAND_RESUME, "cannot be resumed"), \
+        REFUSED(from, COMMAND_CANCEL, "cannot be cancelled"), UNCHANGED(from), GONE(from)
 
 /* clang-format off */
 static const struct cell cells[] = {
@@ -215,18 +216,21 @@ static const struct cell cells[] = {
     REFUSED(STATUS_PENDING, COMMAND_PAUSE,  "cannot be paused"),
     REFUSED(STATUS_PENDING, COMMAND_RESUME, "cannot be resumed"),
     { STATUS_PENDING, COMMAND_COMPLETE, RC_OK, EVENT_SESSION_COMPLETED, STATUS_COMPLETED, NULL },
+    { STATUS_PENDING, COMMAND_CANCEL, RC_OK, EVENT_SESSION_CANCELLED, STATUS_CANCELLED, NULL },
     GONE(STATUS_PENDING),
     REFUSED(STATUS_RUNNING, COMMAND_START,  "cannot be started"),
     { STATUS_RUNNING, COMMAND_SWITCH,   RC_OK, EVENT_CYCLE_SWITCHED,    STATUS_RUNNING,   NULL },
     { STATUS_RUNNING, COMMAND_PAUSE,    RC_OK, EVENT_SESSION_PAUSED,    STATUS_PAUSED,    NULL },
     REFUSED(STATUS_RUNNING, COMMAND_RESUME, "cannot be resumed"),
     { STATUS_RUNNING, COMMAND_COMPLETE, RC_OK, EVENT_SESSION_COMPLETED, STATUS_COMPLETED, NULL },
+    { STATUS_RUNNING, COMMAND_CANCEL, RC_OK, EVENT_SESSION_CANCELLED, STATUS_CANCELLED, NULL },
     GONE(STATUS_RUNNING),
     REFUSED(STATUS_PAUSED, COMMAND_START,   "cannot be started"),
     REFUSED(STATUS_PAUSED, COMMAND_SWITCH,  "not running"),
     REFUSED(STATUS_PAUSED, COMMAND_PAUSE,   "cannot be paused"),
     { STATUS_PAUSED,  COMMAND_RESUME,   RC_OK, EVENT_SESSION_RESUMED,   STATUS_RUNNING,   NULL },
     { STATUS_PAUSED,  COMMAND_COMPLETE, RC_OK, EVENT_SESSION_COMPLETED, STATUS_COMPLETED, NULL },
+    { STATUS_PAUSED, COMMAND_CANCEL, RC_OK, EVENT_SESSION_CANCELLED, STATUS_CANCELLED, NULL },
     GONE(STATUS_PAUSED),
     ENDED(STATUS_COMPLETED),
     ENDED(STATUS_EXPIRED),
@@ -237,10 +241,10 @@ static const struct cell cells[] = {
 #define CELLS (sizeof(cells) / sizeof(*cells))
 
 static const char *const command_words[COMMAND__MAX] = {
-    "", "start", "switch", "pause", "resume", "complete", "delete",
+    "", "start", "switch", "pause", "resume", "complete", "cancel", "delete",
 };
 
-/* A session in each status; expired and cancelled are not reached by a command yet. */
+/* A session in each status. */
 static void
 bring_to(struct session *s, enum sync_status status)
 {
@@ -761,6 +765,30 @@ recovery_pauses_as_of_the_gap(void **state)
     session_fini(&s);
 }
 
+/* --- cancel --- */
+
+static void
+cancel_charges_the_open_turn(void **state)
+{
+    struct session s;
+    struct change c;
+
+    (void)state;
+    create(&s, 2, 60000, 0);
+    run(&s, COMMAND_START, T0);
+    c = run(&s, COMMAND_CANCEL, T0 + 500);
+    assert_int_equal(c.reason, REASON_CANCELLED);
+    assert_int_equal(c.participant, 0);
+    assert_int_equal(c.elapsed_ms, 500);
+    assert_int_equal(s.p[0].total_time_ms, 59500);
+    assert_int_equal(s.active, -1);
+    assert_int_equal(s.cycle_started_at, 0);
+    assert_int_equal(s.session_completed_at, T0 + 500);
+    assert_int_equal(s.result.reason, REASON_CANCELLED);
+    assert_telescopes(&s);
+    session_fini(&s);
+}
+
 /* --- memory and words --- */
 
 static void
@@ -815,7 +843,7 @@ every_member_has_its_word(void **state)
 
 static const struct CMUnitTest plain_tests[] = {
     cmocka_unit_test(creation_completes_the_draft),
-    cmocka_unit_test(creation_refuses_other_modes),
+    cmocka_unit_test(creation_refuses_modes_that_are_not_built),
     cmocka_unit_test(creation_refuses_a_second_of_the_same_id),
     cmocka_unit_test(creation_takes_a_thousand),
     cmocka_unit_test(creation_keeps_metadata_on_one_line),
@@ -838,6 +866,7 @@ static const struct CMUnitTest plain_tests[] = {
     cmocka_unit_test(the_running_are_deleted_a_day_after_their_deadline),
     cmocka_unit_test(the_paused_and_the_ended_have_their_own_last_day),
     cmocka_unit_test(recovery_pauses_as_of_the_gap),
+    cmocka_unit_test(cancel_charges_the_open_turn),
     cmocka_unit_test(copies_are_deep),
     cmocka_unit_test(every_member_has_its_word),
 };

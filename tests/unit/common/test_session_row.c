@@ -116,6 +116,9 @@ every_member_comes_back(void **state)
     s.paused_charged_at = 11;
     s.cycle_number = 12;
     s.turn_used_ms = 13;
+    s.cycle_left_ms = 18;
+    s.allotted_ms = 19;
+    s.time_used_ms = 20;
     s.active = 1;
     s.last_timeout.version = 14;
     s.last_timeout.at = 15;
@@ -148,6 +151,9 @@ every_member_comes_back(void **state)
     assert_int_equal(back.time_per_cycle_ms, 0);
     assert_int_equal(back.last_timeout.expired, 0);
     assert_int_equal(back.result.winner, 1);
+    assert_int_equal(back.cycle_left_ms, 18);
+    assert_int_equal(back.allotted_ms, 19);
+    assert_int_equal(back.time_used_ms, 20);
     assert_int_equal(back.paused_charged_at, 11);
     assert_false(back.dirty || back.p[0].dirty || back.p[1].dirty);
     buf_fini(&a);
@@ -299,7 +305,14 @@ the_whole_is_checked(void **state)
         { "i" SID " M1 s1 u5", "p:0", RC_OK },
         { "i" SID " M1 s1 u5", "p:1", RC_STATE_UNREADABLE },
         { "i" SID " M1 s1 u5", "v", RC_STATE_UNREADABLE },
-        { "i" SID " M2 s1 u5", "p:0", RC_STATE_UNREADABLE },
+        { "i" SID " M3 s1 u5", "p:0", RC_STATE_UNREADABLE },
+        { "i" SID " M2 s1 u5", "v", RC_STATE_UNREADABLE },
+        { "i" SID " M4 s1 u5", "v", RC_OK },
+        { "i" SID " M5 s2 u5 b5 y5", "v", RC_OK },
+        { "i" SID " M5 s3 u5 b5 p5 g5", "v", RC_OK },
+        { "i" SID " M5 s2 u5 b5 y5 a0", "v", RC_STATE_UNREADABLE },
+        { "i" SID " M5 s2 u5 b5 y5", "p:0", RC_STATE_UNREADABLE },
+        { "i" SID " M1 s1 u5 a0", "p:0", RC_STATE_UNREADABLE },
         { "i" SID " s1 u5", "p:0", RC_STATE_UNREADABLE },
         { "i" SID " M1 u5", "p:0", RC_STATE_UNREADABLE },
         { "i" SID " M1 s1", "p:0", RC_STATE_UNREADABLE },

@@ -324,6 +324,23 @@ fill_all(struct session *s)
 }
 
 static void
+fill_global(struct session *s)
+{
+    fill(s);
+    s->mode = MODE_GLOBAL;
+    s->total_time_ms = s->allotted_ms = 5000;
+}
+
+/* A stopwatch of nobody. */
+static void
+fill_count_up(struct session *s)
+{
+    fill(s);
+    s->mode = MODE_COUNT_UP;
+    s->n = 0;
+}
+
+static void
 check_printed(struct json_object *doc, void (*fill_it)(struct session *s))
 {
     struct json_object *state, *sw;
@@ -353,30 +370,42 @@ test_states_are_as_described(void **state)
     (void)state;
     check_printed(doc, fill);
     check_printed(doc, fill_all);
+    check_printed(doc, fill_global);
     json_object_put(doc);
+}
+
+static bool
+is_printed(const char *key, void (*fill_it)(struct session *s))
+{
+    struct json_object *full;
+    struct session s;
+    bool found;
+
+    session_init(&s);
+    fill_it(&s);
+    full = printed(&s, false);
+    found = has(full, key);
+    json_object_put(full);
+    session_fini(&s);
+    return found;
 }
 
 /* And the other way round: what is described can be printed. */
 static void
 test_nothing_is_described_that_is_never_printed(void **state)
 {
-    struct json_object *doc = document(), *full;
-    struct session s;
+    struct json_object *doc = document();
 
     (void)state;
-    session_init(&s);
-    fill_all(&s);
-    full = printed(&s, false);
     json_object_object_foreach(AT(doc, "components", "schemas", "SyncState", "properties"), key,
                                v)
     {
         (void)v;
         /* a session that has ended has a result and no deadline */
-        if (strcmp(key, "deadline_at") != 0 && !has(full, key))
+        if (strcmp(key, "deadline_at") != 0 && !is_printed(key, fill_all) &&
+            !is_printed(key, fill_global) && !is_printed(key, fill_count_up))
             fail_msg("SyncState.%s is never printed", key);
     }
-    json_object_put(full);
-    session_fini(&s);
     json_object_put(doc);
 }
 

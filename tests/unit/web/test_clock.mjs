@@ -163,3 +163,39 @@ test('remaining: an expired one has nothing, a stranger NaN', () => {
 test('remaining: without a clock what the server said', () => {
   assert.equal(remainingAt(state(), A, NaN), 59000);
 });
+
+const shown = (over) => state({ server_time: '2026-11-22T12:00:01.000Z', ...over });
+
+test('global: everybody has what the session has', () => {
+  const s = shown({ sync_mode: 'global', time_remaining_ms: 5000 });
+  assert.equal(remainingAt(s, A, T0 + 3000), 3000);
+  assert.equal(remainingAt(s, B, T0 + 3000), 3000);
+  assert.equal(clockAt(s, T0 + 3000), 3000);
+  assert.equal(clockAt(s, T0 + 9000), 0);
+  assert.equal(clockAt(s, NaN), 5000);
+  assert.equal(clockAt({ ...s, status: 'paused' }, T0 + 3000), 5000);
+});
+
+test('per_cycle: the turn has a clock, the banks stand', () => {
+  const s = shown({ sync_mode: 'per_cycle', time_remaining_ms: 5000 });
+  s.participants[0].has_expired = true;
+  assert.equal(remainingAt(s, A, T0 + 3000), 60000);
+  assert.equal(clockAt(s, T0 + 3000), 3000);
+});
+
+test('count_up: time grows, what is left is left up to the limit', () => {
+  const s = shown({ sync_mode: 'count_up', time_elapsed_ms: 1000, participants: [] });
+  assert.equal(elapsedAt(s, T0 + 3500), 3500);
+  assert.equal(elapsedAt(s, NaN), 1000);
+  assert.equal(elapsedAt({ ...s, status: 'paused' }, T0 + 3500), 1000);
+  assert.ok(Number.isNaN(clockAt({ ...s, active_participant_id: null }, T0 + 3500)));
+  assert.equal(clockAt({ ...s, time_remaining_ms: 4000 }, T0 + 3500), 1500);
+  s.participants = [{ participant_id: A, total_time_ms: 1000 }];
+  assert.ok(Number.isNaN(remainingAt(s, A, T0 + 3500)));
+  assert.ok(Number.isNaN(elapsedAt(state(), T0)));
+});
+
+test('per_participant: the clock is that of the active one', () => {
+  assert.equal(clockAt(state(), T0 + 1500), 58500);
+  assert.ok(Number.isNaN(clockAt(state({ active_participant_id: null }), T0)));
+});

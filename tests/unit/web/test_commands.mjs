@@ -81,6 +81,7 @@ for (const [verb, from] of [
   ['pause', []],
   ['resume', ['pause']],
   ['complete', []],
+  ['cancel', []],
 ]) {
   for (const fault of ['request', 'answer', 503]) {
     test(`${verb}, ${fault} lost: once`, async () => {

@@ -119,7 +119,7 @@ export class Server {
       return [409, 'CONFLICT'];
     const now = this.world.serverNow();
     const from = { start: 'pending', switch: 'running', pause: 'running', resume: 'paused' };
-    if (verb !== 'complete' && s.status !== from[verb])
+    if (verb !== 'complete' && verb !== 'cancel' && s.status !== from[verb])
       return [400, 'INVALID_STATE_TRANSITION'];
     const act = {
       start: () =>
@@ -153,6 +153,12 @@ export class Server {
       complete: () =>
         Object.assign(s, {
           status: 'completed',
+          active_participant_id: null,
+          cycle_started_at: null,
+        }),
+      cancel: () =>
+        Object.assign(s, {
+          status: 'cancelled',
           active_participant_id: null,
           cycle_started_at: null,
         }),

@@ -1,0 +1,112 @@
+"""Every mode over REST and the socket, up to what happens when its clock reaches zero."""
+import time
+
+import pytest
+import requests
+
+from stack import Stack
+from watch import body, watch
+
+
+@pytest.fixture(scope="module")
+def api():
+    stack = Stack()
+    yield Api(stack)
+    stack.close()
+
+
+class Api:
+    def __init__(self, stack):
+        self.stack = stack
+        self.http = requests.Session()
+
+    def call(self, method, path, status=200, **options):
+        answer = self.http.request(method, self.stack.base_url + path, timeout=10, **options)
+        assert answer.status_code == status, answer.text
+        return answer.json().get("data", answer.json()) if answer.content else None
+
+    def create(self, mode, participants=2, **more):
+        sent = {key: value for key, value in body(participants, sync_mode=mode, **more).items() if value is not None}
+        self.call("POST", "/v1/sessions", 201, json=sent)
+        return sent
+
+    def command(self, sent, verb, status=200, **more):
+        return self.call("POST", f"/v1/sessions/{sent['session_id']}/{verb}", status, **more)
+
+    def get(self, sent):
+        return self.call("GET", f"/v1/sessions/{sent['session_id']}")
+
+
+def test_an_exam_ends_for_everybody_at_once(api):
+    sent = api.create("global", 3, total_time_ms=1500)
+    with watch(api.stack, sent["session_id"]) as watcher:
+        state = api.command(sent, "start")
+        assert state["allotted_ms"] == 1500 and state["deadline_at"] > state["server_time"]
+        message = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["state"]["status"] == "expired")
+        expired = watcher.wait_for("TIME_EXPIRED")
+    assert "expired_participant_id" not in expired and expired["version"] == 3
+    state = message["state"]
+    assert state["result"] == {"reason": "timeout"} and state["time_remaining_ms"] == 0 and state["active_participant_id"] is None
+    assert [one["time_remaining_ms"] for one in state["participants"]] == [0, 0, 0]
+    api.command(sent, "switch", 400)
+
+
+def test_a_countdown_needs_nobody(api):
+    sent = api.create("global", participants=0, total_time_ms=None, time_per_cycle_ms=60_000)
+    state = api.command(sent, "start")
+    assert state["participants"] == [] and state["total_time_ms"] == state["allotted_ms"] == 60_000
+    lap = api.command(sent, "switch")
+    assert (lap["cycle_number"], lap["active_participant_id"]) == (2, None)
+    state = api.command(sent, "pause")
+    assert 0 <= state["time_used_ms"] == 60_000 - state["total_time_ms"]
+
+
+def test_a_stopwatch_counts_laps_up_to_its_limit(api):
+    sent = api.create("count_up", participants=0, total_time_ms=None, max_time_ms=1200)
+    api.command(sent, "start")
+    time.sleep(0.3)
+    assert api.command(sent, "switch")["cycle_number"] == 2
+    state = api.get(sent)
+    assert 300 <= state["time_elapsed_ms"] == 1200 - state["time_remaining_ms"] and state["total_time_ms"] == 0
+    time.sleep(1.2)
+    state = api.get(sent)
+    assert (state["status"], state["time_elapsed_ms"], state["time_used_ms"]) == ("expired", 1200, 1200)
+
+
+def test_a_quiz_gives_every_turn_the_same_time(api):
+    sent = api.create("per_cycle", 2, time_per_cycle_ms=1000)
+    state = api.command(sent, "start")
+    first = sent["participants"][0]
+    assert 900 <= state["time_remaining_ms"] <= 1000
+    assert state["participants"][0]["time_remaining_ms"] == first["total_time_ms"]
+    time.sleep(1.2)
+    state = api.get(sent)
+    assert state["status"] == "running" and state["time_remaining_ms"] == 0 and state["participants"][0]["has_expired"]
+    turn = api.command(sent, "switch")
+    assert turn["expired_participant_id"] == first["participant_id"] and not turn["participants"][0]["has_expired"]
+    assert api.get(sent)["time_remaining_ms"] > 500
+
+
+@pytest.mark.parametrize("steps", [[], ["start"], ["start", "pause"]])
+def test_cancel_ends_what_has_not_ended(api, steps):
+    sent = api.create("per_participant")
+    for step in steps:
+        api.command(sent, step)
+    state = api.command(sent, "cancel")
+    assert state["status"] == "cancelled" and state["result"] == {"reason": "cancelled"}
+    assert state["active_participant_id"] is None and state["cycle_started_at"] is None
+    for verb in ("start", "switch", "pause", "resume", "cancel"):
+        api.command(sent, verb, 400)
+    assert api.command(sent, "complete")["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("mode,left_out,refused", [
+    ("per_participant", "participants", True), ("per_cycle", "participants", True), ("global", "participants", False),
+    ("count_up", "participants", False), ("per_participant", "total_time_ms", True), ("per_cycle", "total_time_ms", True),
+    ("global", "total_time_ms", True), ("count_up", "total_time_ms", False)])
+def test_what_each_mode_needs(api, mode, left_out, refused):
+    sent = body(sync_mode=mode)
+    del sent[left_out]
+    answer = api.call("POST", "/v1/sessions", 400 if refused else 201, json=sent)
+    if refused:
+        assert [fault["field"] for fault in answer["error"]["details"]] == [left_out]
