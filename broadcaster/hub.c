@@ -555,6 +555,13 @@ loaded_afresh(struct hub *h, struct watch *w, struct session *s, int64_t at_ms)
         retry_load(h, w, RETRY_MS);
         return;
     }
+    if (s == NULL && w->missed && w->known == KNOWN_PRESENT) {
+        /* read before the creation that we heard of since */
+        buf_fini(&w->backlog);
+        w->missed = false;
+        want_load(h, w);
+        return;
+    }
     w->rollbacks = 0;
     w->live = true;
     if (s == NULL) {

@@ -363,6 +363,34 @@ a_read_before_the_creation_is_no_deletion(void **state)
 }
 
 static void
+a_read_before_the_creation_is_none_after_an_outage_either(void **state)
+{
+    struct life l;
+    struct fake *early = join(), *late;
+
+    (void)state;
+    life_begin(&l, 1);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_SESSION_NOT_FOUND, NULL, T0);
+    assert_string_equal(got(early), "ERROR:SESSION_NOT_FOUND");
+    late = join();
+    hub_pump(hub);
+    feed(&l); /* overtakes the answer to that read, then the link goes */
+    assert_string_equal(got(early), "STATE_UPDATE:1");
+    hub_link_lost(hub);
+    loaded(RC_SESSION_NOT_FOUND, NULL, T0);
+    assert_string_equal(got(early), "");
+    hub_link_up(hub);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(early), "");
+    assert_string_equal(got(late), "STATE_SYNC:1");
+    leave(early);
+    leave(late);
+    life_end(&l);
+}
+
+static void
 a_read_before_the_deletion_revives_nothing(void **state)
 {
     struct life l;
@@ -996,6 +1024,7 @@ main(void)
         TEST(a_read_ahead_of_the_events_repeats_nothing),
         TEST(a_read_behind_the_events_shows_the_newer),
         TEST(a_read_before_the_creation_is_no_deletion),
+        TEST(a_read_before_the_creation_is_none_after_an_outage_either),
         TEST(a_read_before_the_deletion_revives_nothing),
         TEST(older_ones_are_ignored_gaps_are_read_again),
         TEST(a_gap_during_a_read_is_not_forgotten),
