@@ -69,6 +69,51 @@ def test_redis_killed_and_back(make_stack, windows):
     window.until(lambda s: s["black"]["active"], 3, "a move after the outage")
 
 
+def test_redis_away_is_said_on_every_page(make_stack, windows):
+    stack = make_stack()
+    window, session_id = running_game(stack, windows)
+    time.sleep(1.2)  # AOF is synced every second
+    stack.hold("redis")
+    stack.kill("redis")
+    shown = window.until(lambda s: s["banner"], 3, "a banner")
+    assert "store" in shown["banner"] and shown["connection"] == "away"
+    assert window.js("return document.getElementById('game').classList.contains('stale')")
+    window.click("#white .press")
+    shown = window.until(lambda s: "kept" in (s["banner"] or ""), 0.5, "that the press is kept")
+
+    late = windows(page(stack.base_url, session_id), may_complain=True)
+    late.until(lambda s: s["view"] == "loading" and "Loading" in late.find("#missing-title").text, 1, "a word")
+    late.until(lambda s: "store" in late.find("#missing-text").text, 4, "the reason")
+
+    other = windows(page(stack.base_url), may_complain=True)
+    other.click("#create")
+    other.until(lambda s: "Trying again" in other.find("#setup-error").text, 4, "what it waits for")
+
+    stack.release("redis")
+    stack.wait_ready()
+    for each in (window, late):
+        each.until(lambda s: s["view"] == "game" and s["banner"] is None and s["connection"] == "connected", 5)
+    other.until(lambda s: s["view"] == "game", 6, "the game that was waited for")
+
+
+def test_a_refused_sign_in_is_no_broken_network(make_stack, windows):
+    stack = make_stack(AUTH_REQUIRED=True)
+    session_id = "6f1d2c3b-4a5e-4f60-8a7b-9c0d1e2f3a4b"
+    window = windows(page(stack.base_url, session_id), may_complain=True)
+    window.until(lambda s: s["view"] == "missing", 3, "a word about it")
+    assert "sign in" in window.find("#missing-title").text
+    assert "token" in window.find("#missing-text").text
+    tries = lambda: stack.access_log().count("GET /ws")  # noqa: E731
+    time.sleep(1)
+    before = tries()
+    assert before >= 1
+    time.sleep(4)
+    assert tries() <= before + 1
+    window.open(page(stack.base_url))
+    window.click("#create")
+    window.until(lambda s: "sign in" in window.find("#setup-error").text, 3, "why there is no game")
+
+
 def test_a_press_during_an_outage_happens_once_when_it_is_over(make_stack, windows):
     stack = make_stack()
     window, session_id = running_game(stack, windows)
@@ -134,7 +179,16 @@ def test_deleted(stack, windows):
         window.until_live()
     api(stack.base_url, "DELETE", f"/v1/sessions/{session_id}")
     for window in both:
-        window.until(lambda s: s["view"] == "missing", 5, "a word about it")
+        shown = window.until(lambda s: s["banner"], 5, "a word about it")
+        assert "deleted" in shown["banner"]
+        # The same after the patience for a reset, 75 s, which starts with this deletion
+        window.js("const wait = setTimeout; globalThis.setTimeout = (f, ms) => wait(f, ms > 60000 ? 50 : ms)")
+    assert api(stack.base_url, "POST", "/v1/sessions", game_body(session_id, 60_000))[0] == 201
+    for window in both:
+        window.until(lambda s: s["status"] == "pending" and s["banner"] is None, 5, "the game")
+    api(stack.base_url, "DELETE", f"/v1/sessions/{session_id}")
+    for window in both:
+        window.until(lambda s: s["view"] == "missing", 5, "the end of its patience")
         assert "deleted" in window.find("#missing-title").text
 
 

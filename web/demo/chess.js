@@ -9,9 +9,11 @@ import { SyncKairosClient, uuid } from '../synckairos.js';
 
 const LOW_MS = 20000; // below this tenths are shown
 const BANNER_AFTER_MS = 1000;
-const DELETED_AFTER_MS = 1200; // a reset deletes and creates; do not flash a message in between
+const STARTING_AFTER_MS = 400; // a reset deletes and creates; do not flash a message in between
+const STARTING_FOR_MS = 75000; // a reset may have to wait a minute for its turn
+const KEPT_AFTER_MS = 700;
 
-const client = new SyncKairosClient();
+const client = new SyncKairosClient({ onRetry: ({ error }) => onHoldup(error) });
 const $ = (id) => document.getElementById(id);
 const game = $('game');
 const sides = ['white', 'black'].map((name, place) => {
@@ -26,6 +28,7 @@ const sides = ['white', 'black'].map((name, place) => {
     time: part('.time'),
     hint: part('.hint'),
     flag: part('.flag'),
+    flagText: part('.flag-text'),
     bar: part('.bar'),
     pressed: false,
     shown: '',
@@ -34,9 +37,14 @@ const sides = ['white', 'black'].map((name, place) => {
 
 let watch = null;
 let busy = false;
-let resetting = false;
+let onHoldup = () => {}; // what is under way hears why it takes so long
+let kept = false; // a press has not been answered yet
 let gone = null; // why there is no game, while there is none
-let bannerTimer = 0;
+let starting = null; // { id, text, since, mine }: a game that is being started over
+let lost = false; // no connection, for longer than a moment
+let outage = null; // when the server was last without its store, see recovered()
+let note = '';
+let noteTimer = 0;
 let goneTimer = 0;
 let wakeLock = null;
 
@@ -54,29 +62,76 @@ globalThis.chessClock = {
 
 /* What is on the screen */
 
-function view(name) {
+function view(name, section = name) {
   document.body.dataset.view = name;
-  for (const id of ['setup', 'missing', 'game']) $(id).hidden = id !== name;
+  for (const id of ['setup', 'missing', 'game']) $(id).hidden = id !== section;
 }
 
-function banner(text, forMs = 0) {
-  clearTimeout(bannerTimer);
-  $('banner').textContent = text;
+/** Why what is shown may not be so, or what is going on; '' when all is well. */
+function trouble() {
+  if (!watch) return '';
+  if (starting?.id === watch.sessionId)
+    return performance.now() - starting.since < STARTING_AFTER_MS ? '' : starting.text;
+  if (watch.connected && !watch.storeAvailable)
+    return 'The server cannot reach its store. Trying again…';
+  return lost ? 'No connection. Trying again…' : '';
+}
+
+/** Banner, stale look and the little lamp follow what is known. */
+function refresh() {
+  const why = trouble();
+  const held = !kept ? '' : why ? 'Your press is kept.' : 'No answer yet. Your press is kept…';
+  const text = note || [why, held].filter(Boolean).join(' ');
+  if ($('banner').textContent !== text) $('banner').textContent = text;
   $('banner').hidden = text === '';
-  if (forMs > 0) bannerTimer = setTimeout(() => banner(''), forMs);
+  game.classList.toggle('has-banner', text !== '');
+  if (game.classList.contains('stale') && why === '') announce('Connected again');
+  game.classList.toggle('stale', why !== '');
+  if (document.body.dataset.view === 'loading') {
+    const over = starting?.id === watch?.sessionId;
+    card(over ? 'Starting over…' : 'Loading the game…', why === 'Starting over…' ? '' : why);
+  }
+  if (!watch?.state && game.classList.contains('stale')) title(why);
+}
+
+/** A word for a while. */
+function say(text, forMs) {
+  clearTimeout(noteTimer);
+  note = text;
+  if (text) noteTimer = setTimeout(() => say('', 0), forMs);
+  refresh();
+}
+
+function title(text) {
+  const whole = `${text} · Chess clock`;
+  if (document.title !== whole) document.title = whole;
+}
+
+function sentence(text) {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
 function announce(text) {
   $('live').textContent = text;
 }
 
-function missing(title, text) {
-  gone = title;
-  $('missing-title').textContent = title;
+function card(heading, text) {
+  $('missing-title').textContent = heading;
   $('missing-text').textContent = text;
-  view('missing');
-  document.title = `${title} · Chess clock`;
+  title(heading.replace(/…$/, ''));
 }
+
+function missing(heading, text) {
+  gone = heading;
+  card(heading, text);
+  view('missing');
+}
+
+function signIn(e) {
+  missing('You need to sign in', `The server says: ${sentence(e.message)}`);
+}
+
+const wantsSignIn = (e) => e.status === 401 || e.status === 403 || e.code === 'UNAUTHENTICATED';
 
 function player(place) {
   const players = watch?.state?.participants ?? [];
@@ -104,24 +159,34 @@ const PRIMARY = {
 };
 
 function hint(state, side, active) {
+  const mouse = !matchMedia('(pointer: coarse)').matches;
   if (state.status === 'pending') {
-    return side.place === 1 ? 'Tap to start' : 'Share the link to play on two screens';
+    if (side.place === 0) return 'Share the link to play on two screens';
+    return mouse ? 'Click or tap to start' : 'Tap to start';
   }
   if (!active) return '';
-  if (state.status === 'paused') return 'Paused';
-  return matchMedia('(hover: hover)').matches
-    ? 'Click or press Space'
-    : 'Tap when you have moved';
+  if (state.status === 'paused')
+    return recovered(state) ? 'Paused: the server was away' : 'Paused';
+  return mouse ? 'Click or press Space' : 'Tap when you have moved';
+}
+
+/** A pause of before the store was back, which nobody here has seen asked for: the server's. */
+function recovered(state) {
+  if (outage?.id !== state.session_id || state.version !== outage.version + 1) return false;
+  return Date.parse(state.paused_at) < outage.until; // Date only as a parser
 }
 
 function draw(state) {
   gone = null;
   clearTimeout(goneTimer);
+  if (!starting?.mine) starting = null;
   if ($('game').hidden) view('game');
   game.dataset.status = state.status;
   $('version').textContent = `v${state.version}`;
   $('primary').textContent = PRIMARY[state.status]?.[0] ?? 'Over';
   $('primary').disabled = !PRIMARY[state.status];
+  $('reset').disabled = state.status === 'pending';
+  if (state.status === 'pending' && $('reset-dialog').open) $('reset-dialog').close('no');
   for (const side of sides) {
     const p = player(side.place);
     if (!p) continue;
@@ -130,9 +195,12 @@ function draw(state) {
     side.press.setAttribute('aria-disabled', String(!active && state.status !== 'pending'));
     side.moves.textContent = p.cycle_count === 1 ? '1 move' : `${p.cycle_count} moves`;
     side.hint.textContent = hint(state, side, active);
+    side.flagText.textContent =
+      state.status === 'running' && active ? 'Time is up. Play may go on.' : 'Out of time';
   }
   keepAwake(state.status === 'running');
   frame();
+  refresh();
 }
 
 let told = '';
@@ -159,7 +227,6 @@ function frame() {
       side.shown = text;
       side.time.textContent = text;
       side.root.style.setProperty('--chars', Math.max(4, text.length));
-      if (active) document.title = `${text} ${side.name} · Chess clock`;
     }
     if (over && side.flag.hidden) announce(`${side.name} is out of time`);
     side.flag.hidden = !over;
@@ -168,6 +235,16 @@ function frame() {
     side.root.classList.toggle('low', left < LOW_MS);
     side.bar.style.setProperty('--left', Math.min(1, left / p.allotted_ms).toFixed(4));
   }
+  titleOf(state);
+}
+
+const TITLES = { pending: 'Ready', paused: 'Paused' };
+
+function titleOf(state) {
+  const side = activeSide();
+  const clock = side ? `${side.shown} ${side.name}` : '';
+  if (state.status === 'running') title(clock);
+  else title([TITLES[state.status] ?? 'Over', clock].filter(Boolean).join(' '));
 }
 
 function tick() {
@@ -199,41 +276,61 @@ const CONNECTION = {
   connecting: 'Connecting',
   connected: 'Connected',
   reconnecting: 'Reconnecting',
+  away: 'No store',
 };
 let unconnected = 0;
 
 function connection(name) {
   $('connection').dataset.state = name;
   $('connection').textContent = CONNECTION[name];
-  if (name === 'connected') {
+  if (watch?.connected) {
     clearTimeout(unconnected);
     unconnected = 0;
-    if (game.classList.contains('stale')) announce('Connected again');
-    game.classList.remove('stale');
-    banner('');
-    return;
+    lost = false;
+  } else {
+    unconnected ||= setTimeout(() => {
+      lost = true;
+      refresh();
+    }, BANNER_AFTER_MS);
   }
-  unconnected ||= setTimeout(() => {
-    game.classList.add('stale');
-    banner('No connection. Trying again…');
-  }, BANNER_AFTER_MS);
+  refresh();
+}
+
+function onConnected() {
+  connection(watch.storeAvailable ? 'connected' : 'away');
+  say('', 0);
+}
+
+function onStore(available) {
+  const state = watch.state;
+  if (!available && state?.status === 'running')
+    outage = { id: state.session_id, version: state.version, until: Infinity };
+  else if (available && outage) outage.until = client.serverNow();
+  connection(available ? 'connected' : 'away');
 }
 
 function notFound() {
-  if (resetting || gone) return;
+  if (starting?.id === watch?.sessionId || gone) return;
   missing('No such game', 'It may have been deleted, or the link is incomplete.');
 }
 
+/** The page itself only deletes a game to start it over, so that is what to expect. */
 function onDeleted(id) {
-  if (!resetting) {
+  if (starting?.id !== id) {
+    startingOver({ id, text: 'Starting over… The old game was deleted.' });
     clearTimeout(goneTimer);
-    goneTimer = setTimeout(
-      () => missing('This game was deleted', 'If somebody starts it over, it appears here.'),
-      DELETED_AFTER_MS,
-    );
-    gone = 'deleted';
+    goneTimer = setTimeout(() => {
+      starting = null;
+      missing('This game was deleted', 'If somebody starts it over, it appears here.');
+    }, STARTING_FOR_MS);
   }
   if (location.hash.slice(1) === id) follow(id);
+}
+
+function startingOver(what) {
+  starting = { since: performance.now(), ...what };
+  setTimeout(refresh, STARTING_AFTER_MS);
+  refresh();
 }
 
 function follow(id) {
@@ -245,7 +342,8 @@ function follow(id) {
     return missing('No such game', 'The link is incomplete.');
   }
   connection('connecting');
-  watch.on('connected', () => connection('connected'));
+  watch.on('connected', onConnected);
+  watch.on('store', ({ available }) => onStore(available));
   watch.on('disconnected', () => connection('reconnecting'));
   watch.on('reconnecting', () => connection('reconnecting'));
   watch.on('state', (state) => {
@@ -255,15 +353,24 @@ function follow(id) {
   watch.on('deleted', () => onDeleted(id));
   watch.on('error', (e) => {
     if (e.code === 'SESSION_NOT_FOUND') notFound();
+    else if (wantsSignIn(e)) signIn(e);
   });
 }
 
 function route() {
   const id = location.hash.slice(1);
   gone = null;
+  if (!starting?.mine) starting = null;
   clearTimeout(goneTimer);
-  banner('');
-  if (id) return follow(id);
+  say('', 0);
+  if (id) {
+    view('loading', 'missing');
+    card('Loading the game…', '');
+    follow(id);
+    const plan = plans.read(id);
+    if (watch && plan && starting?.id !== id) carryOut(plan);
+    return;
+  }
   watch?.close();
   watch = null;
   document.title = 'Chess clock · SyncKairos';
@@ -272,22 +379,35 @@ function route() {
 
 /* What a player does */
 
-/** Run one command at a time; say what went wrong. */
+/** Run one command at a time; say what it waits for and what went wrong. */
 async function act(command) {
   if (busy) return;
   busy = true;
   const side = activeSide();
+  const keep = () => {
+    kept = true;
+    refresh();
+  };
   const slow = setTimeout(() => side?.root.classList.add('waiting'), 150);
+  const held = setTimeout(keep, KEPT_AFTER_MS);
+  if (!watch?.connected || !watch.storeAvailable) keep();
+  onHoldup = keep;
   try {
     await command();
   } catch (e) {
     if (e.status === 409) announce('Somebody was faster');
-    else if (e.status === 429) banner('Too fast. Try again in a moment.', 3000);
-    else banner(`${e.message}.`.replace(/\.\.$/, '.'), 5000);
+    else if (e.status === 429) say('Too fast. Try again in a moment.', 3000);
+    else if (wantsSignIn(e)) signIn(e);
+    else if (isPassing(e)) say(`${sentence(e.message)} If it did not count, press again.`, 6000);
+    else say(sentence(e.message), 5000);
   } finally {
     clearTimeout(slow);
+    clearTimeout(held);
     side?.root.classList.remove('waiting');
+    onHoldup = () => {};
+    kept = false;
     busy = false;
+    refresh();
   }
 }
 
@@ -320,25 +440,109 @@ function body(id, players, ms, increment_ms) {
   };
 }
 
+/** Does it make sense to send this again? */
+const isPassing = (e) => e.status === 0 || e.status === 429 || e.status >= 500;
+
+/**
+ * What starting over still has to do. Once the old game is deleted this page holds all that is
+ * left of it, so it is kept where a reload of the page finds it.
+ */
+const plans = {
+  read(id) {
+    try {
+      return JSON.parse(sessionStorage.getItem(`starting-over:${id}`));
+    } catch {
+      return null;
+    }
+  },
+  write(id, plan) {
+    try {
+      if (plan) sessionStorage.setItem(`starting-over:${id}`, JSON.stringify(plan));
+      else sessionStorage.removeItem(`starting-over:${id}`);
+    } catch {
+      // without storage it works until a reload
+    }
+  },
+};
+
 /** The same game under the same address, so that every window follows. */
-async function startOver() {
-  const { session_id: id, increment_ms } = watch.state;
+function startOver() {
+  const state = watch?.state;
+  if (!state || starting) return;
   const players = sides.map((side) => player(side.place));
-  resetting = true;
+  const ids = players.map((p) => p.participant_id);
+  const fresh = body(state.session_id, ids, players[0].allotted_ms, state.increment_ms);
+  const plan = { id: watch.sessionId, epoch: state.epoch, body: fresh };
+  plans.write(plan.id, plan);
+  carryOut(plan);
+}
+
+async function carryOut(plan) {
+  startingOver({ id: plan.id, text: 'Starting over…', mine: true });
+  clearTimeout(goneTimer);
+  let failure = null;
   try {
-    await client.delete(id);
-    await client.create(
-      body(
-        id,
-        players.map((p) => p.participant_id),
-        players[0].allotted_ms,
-        increment_ms,
-      ),
-    );
-  } finally {
-    resetting = false;
-    if (location.hash.slice(1) === id && !watch?.connected) follow(id);
+    if (await insist(() => remove(plan))) await insist(() => remake(plan));
+    plans.write(plan.id, null);
+  } catch (e) {
+    failure = e;
+    if (!wantsSignIn(e)) plans.write(plan.id, null);
   }
+  if (starting?.id === plan.id) starting = null;
+  if (watch?.sessionId !== plan.id) return;
+  if (failure && wantsSignIn(failure)) return signIn(failure);
+  if (failure && !watch.state) missing('It could not start over', sentence(failure.message));
+  else if (failure) say(sentence(failure.message), 5000);
+  if (!watch.connected) follow(plan.id);
+  refresh();
+}
+
+/** Delete the old game; false when somebody has made the new one already. */
+async function remove({ id, epoch }) {
+  const life = (e) => e?.split('.')[0]; // what follows counts restarts of the store
+  try {
+    if (life((await client.get(id)).epoch) !== life(epoch)) return false;
+  } catch (e) {
+    if (e.status === 404) return true;
+    throw e;
+  }
+  await client.delete(id);
+  return true;
+}
+
+async function remake({ body: fresh }) {
+  try {
+    await client.create(fresh);
+  } catch (e) {
+    if (e.code !== 'SESSION_EXISTS') throw e; // another window was faster with the same
+  }
+}
+
+/** Until it works: others wait for this. */
+async function insist(action) {
+  onHoldup = (e) => waitingFor(sentence(e.message));
+  for (let n = 1; ; n++) {
+    try {
+      return await action();
+    } catch (e) {
+      if (!isPassing(e)) throw e;
+      const until = performance.now() + Math.max(1000, e.retryAfterMs ?? Math.min(n, 10) * 1000);
+      for (let left; (left = until - performance.now()) > 0; ) {
+        const s = Math.ceil(left / 1000);
+        const asked = `Too many new games: the server lets it in ${s} s.`;
+        waitingFor(e.status === 429 ? asked : `${sentence(e.message)} Trying again…`);
+        await new Promise((done) => setTimeout(done, Math.min(left, 1000)));
+      }
+    } finally {
+      onHoldup = () => {};
+    }
+  }
+}
+
+function waitingFor(reason) {
+  if (!starting?.mine) return;
+  starting.text = `Starting over… ${reason}`;
+  refresh();
 }
 
 function custom() {
@@ -361,14 +565,26 @@ async function create(event) {
     return problem('Between 1 second and 12 hours, please.');
   problem('');
   $('create').disabled = true;
+  $('create').textContent = 'Creating…';
+  const slow = setTimeout(() => problem('Waiting for the server…'), KEPT_AFTER_MS);
+  onHoldup = (e) => {
+    clearTimeout(slow);
+    problem(`${sentence(e.message)} Trying again…`);
+  };
   try {
     const id = uuid();
     await client.create(body(id, [uuid(), uuid()], seconds * 1000, increment * 1000));
+    problem('');
     location.hash = id;
   } catch (e) {
-    problem(e.status === 429 ? 'Too many new games. Wait a minute.' : `${e.message}.`);
+    const wait = Math.ceil((e.retryAfterMs ?? 60000) / 1000);
+    if (e.status === 429) problem(`Too many new games. Try again in ${wait} s.`);
+    else problem(`${wantsSignIn(e) ? 'You need to sign in. ' : ''}${sentence(e.message)}`);
   } finally {
+    clearTimeout(slow);
+    onHoldup = () => {};
     $('create').disabled = false;
+    $('create').textContent = 'Create the game';
   }
 }
 
@@ -408,7 +624,7 @@ const KEYS = {
   r: reset,
   s: share,
   f: () => game.classList.toggle('flipped'),
-  t: toggleTable,
+  t: () => $('table').offsetParent && toggleTable(), // where it does something
 };
 
 function onKey(event) {
@@ -456,7 +672,7 @@ $('flip').addEventListener('click', KEYS.f);
 $('table').addEventListener('click', toggleTable);
 $('copy').addEventListener('click', copyLink);
 $('reset-dialog').addEventListener('close', () => {
-  if ($('reset-dialog').returnValue === 'yes') act(startOver);
+  if ($('reset-dialog').returnValue === 'yes') startOver();
 });
 $('setup-form').addEventListener('submit', create);
 $('setup-form').addEventListener('change', () => {
@@ -466,6 +682,9 @@ $('setup-form').addEventListener('change', () => {
   if (own && document.activeElement?.value === 'custom') $('minutes').focus();
 });
 addEventListener('hashchange', route);
-setInterval(showClockError, 250);
+setInterval(() => {
+  showClockError();
+  if (document.hidden) frame(); // no frames there, but its title is seen
+}, 250);
 requestAnimationFrame(tick);
 route();
