@@ -12,8 +12,8 @@ const light = (rgb) => {
   return 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2];
 };
 const king = getComputedStyle(document.querySelector('#white .king'));
-const [a, b] = [light(king.borderTopColor), light('rgb(247, 239, 221)')].sort();
-return (b + 0.05) / (a + 0.05);"""
+const [a, b] = [light(king.borderTopColor), light('rgb(247, 239, 221)')].sort((x, y) => x - y);
+return /rgba/.test(king.borderTopColor) ? 1 : (b + 0.05) / (a + 0.05);"""
 OVERLAPS = """
 const box = (e) => e.getBoundingClientRect();
 const b = box(document.getElementById('banner'));
@@ -95,3 +95,10 @@ def test_what_is_offered_makes_sense(stack, windows):
     assert phone.find("#white .hint").text == "Tap when you have moved"
     phone.driver.switch_to.active_element.send_keys("t" + Keys.NULL)
     assert phone.js("return document.getElementById('game').classList.contains('table')")
+
+
+def test_the_offers_fit_a_small_phone(stack, windows):
+    window = windows(page(stack.base_url), size=(320, 568), phone=True)
+    heights = window.js("return [...document.querySelectorAll('.presets span')].map((e) => e.offsetHeight)")
+    assert len(set(heights)) == 1, f"a label of these wraps: {heights}"
+    assert window.js("return document.documentElement.scrollWidth") <= 320
