@@ -96,6 +96,24 @@ def test_redis_away_is_said_on_every_page(make_stack, windows):
     other.until(lambda s: s["view"] == "game", 6, "the game that was waited for")
 
 
+def test_a_pause_by_the_server_is_said_to_be_one(make_stack, windows):
+    stack = make_stack(OUTAGE_PAUSE_S=1)
+    window, session_id = running_game(stack, windows)
+    time.sleep(1.2)  # AOF is synced every second
+    stack.hold("redis")
+    pid = stack.kill("redis")
+    time.sleep(4)
+    stack.release("redis")
+    stack.wait_restarted("redis", pid)
+    window.until(lambda s: s["status"] == "paused" and s["banner"] is None, 6, "the pause")
+    assert window.find("#white .hint").text == "Paused: the server was away"
+    window.click("#primary")
+    window.until(lambda s: s["status"] == "running", 3, "the game to go on")
+    window.click("#primary")
+    window.until(lambda s: s["status"] == "paused", 3, "a pause of one's own")
+    assert window.find("#white .hint").text == "Paused"
+
+
 def test_a_refused_sign_in_is_no_broken_network(make_stack, windows):
     stack = make_stack(AUTH_REQUIRED=True)
     session_id = "6f1d2c3b-4a5e-4f60-8a7b-9c0d1e2f3a4b"
