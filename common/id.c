@@ -105,22 +105,38 @@ id_equal(const char *a, const char *b)
     return to_lower(*a) == to_lower(*b);
 }
 
-void
-id_uuid4(char out[ID_LEN + 1])
+static void
+print_uuid(unsigned char raw[16], unsigned version, char out[ID_LEN + 1])
 {
-    unsigned char raw[16];
     char *p = out;
 
-    random_bytes(raw, sizeof(raw));
-    raw[6] = (unsigned char)((raw[6] & 0x0f) | 0x40);
+    raw[6] = (unsigned char)((raw[6] & 0x0f) | version << 4);
     raw[8] = (unsigned char)((raw[8] & 0x3f) | 0x80);
-    for (size_t i = 0; i < sizeof(raw); i++) {
+    for (size_t i = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *p++ = '-';
         *p++ = base36[raw[i] >> 4];
         *p++ = base36[raw[i] & 15];
     }
     *p = '\0';
+}
+
+void
+id_uuid4(char out[ID_LEN + 1])
+{
+    unsigned char raw[16];
+
+    random_bytes(raw, sizeof(raw));
+    print_uuid(raw, 4, out);
+}
+
+void
+id_uuid8(const unsigned char bytes[16], char out[ID_LEN + 1])
+{
+    unsigned char raw[16];
+
+    memcpy(raw, bytes, sizeof(raw));
+    print_uuid(raw, 8, out);
 }
 
 void

@@ -27,6 +27,8 @@ bool id_equal(const char *a, const char *b); /* case-insensitive; both NUL-termi
 
 /* A random version 4 UUID (RFC 9562), from the kernel's random source. */
 void id_uuid4(char out[ID_LEN + 1]);
+/* A UUID out of 16 bytes that are as good as random: version 8, theirs but for 6 bits. */
+void id_uuid8(const unsigned char bytes[16], char out[ID_LEN + 1]);
 /* `n` random characters of [0-9a-z] and a NUL: commit ids, owners of leases. */
 void id_random(char *out, size_t n);
 

@@ -99,6 +99,12 @@ keys_switch_limit(const char *prefix, const char *id)
 }
 
 struct key
+keys_idem(const char *prefix, const char *id)
+{
+    return session_key(prefix, "idem:", id);
+}
+
+struct key
 keys_wakeups(const char *prefix, int partition)
 {
     return partition_key(prefix, partition, "wakeups");

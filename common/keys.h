@@ -28,6 +28,9 @@ int keys_partition(const char *id);
 struct key keys_session(const char *prefix, const char *id); /* hash v e c h m p:<k> g:<k> */
 struct key keys_channel(const char *prefix, const char *id); /* channel: deltas, event.h */
 struct key keys_switch_limit(const char *prefix, const char *id);
+/* hash of Idempotency-Keys: hash of the key -> verdict (session_idem.h), n how many there were,
+ * 0..63 whose turn it is to go */
+struct key keys_idem(const char *prefix, const char *id);
 
 /* Keys of one partition, 0..63. */
 struct key keys_wakeups(const char *prefix,

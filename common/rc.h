@@ -33,6 +33,7 @@
     X(RC_TOO_LARGE,             413, "PAYLOAD_TOO_LARGE")               \
     X(RC_URI_TOO_LONG,          414, "URI_TOO_LONG")                    \
     X(RC_MEDIA_TYPE,            415, "UNSUPPORTED_MEDIA_TYPE")          \
+    X(RC_KEY_REUSED,            422, "IDEMPOTENCY_KEY_REUSED")          \
     X(RC_LIMITED,               429, "RATE_LIMIT_EXCEEDED")             \
     X(RC_HEADERS_TOO_LARGE,     431, "REQUEST_HEADER_FIELDS_TOO_LARGE") \
     X(RC_INTERNAL,              500, "INTERNAL_ERROR")                  \

@@ -5,6 +5,7 @@
  *   lost race      the reply holds the winner's state: apply to that, commit again
  *   another life   begin or learn it, load, again
  *   limited        nothing was committed: the answer
+ *   answered       the Idempotency-Key was, meanwhile: load, that is the answer
  *   not sent       the connection was gone: load (on a new one), again
  *   answer lost    load; ours when the stored commit id is ours, not done when version and
  * epoch are as they were (again); otherwise nobody can tell
@@ -19,6 +20,7 @@
 #include "keys.h"
 #include "lua_scripts.h"
 #include "redis.h"
+#include "session_idem.h"
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <sys/random.h>
@@ -70,12 +72,16 @@ static enum rc
 load_once(struct session_call *c, const struct store_rider *rider)
 {
     struct redis_batch *b = c->st->load;
-    int place;
+    int place, idem = -1;
     enum rc rc, judged = RC_OK;
 
     redis_batch_clear(b);
+    buf_clear(&c->st->found);
     if (rider)
         rider->append(rider->ctx, b);
+    if (c->terms->idem)
+        idem = redis_batch_add(b, "HGET %s %s", keys_idem(c->st->conf->key_prefix, c->id).s,
+                               c->terms->idem->key);
     place = session_load_add(b, c->st->conf->key_prefix, c->id);
     rc = redis_run(c->st->redis, b, c->f);
     if (rc != RC_OK)
@@ -86,6 +92,9 @@ load_once(struct session_call *c, const struct store_rider *rider)
     rc = session_load_result(b, place, c->s, &c->ld, judged == RC_OK ? c->f : NULL);
     if (c->ld.now_us > 0)
         c->res->server_time_ms = c->ld.now_us / 1000;
+    if (idem >= 0 && redis_batch_reply(b, idem)->type == REDIS_REPLY_STRING)
+        buf_add(&c->st->found, redis_batch_reply(b, idem)->str,
+                redis_batch_reply(b, idem)->len);
     return judged != RC_OK ? judged : rc;
 }
 
@@ -104,6 +113,27 @@ session_call_load(struct session_call *c, const struct store_rider *rider)
             return rc == RC_OUTCOME_UNKNOWN ? RC_STORE_UNAVAILABLE : rc;
     }
     return fail_log(c->f, RC_STORE_UNAVAILABLE, "redis: its run id changes all the time");
+}
+
+/* --- Idempotency-Key --- */
+
+bool
+session_call_replays(struct session_call *c, enum rc *rc)
+{
+    return c->terms->idem && session_idem_read(buf_cstr(&c->st->found), c->terms->idem,
+                                               c->ld.now_us / 1000, c->res, rc, c->f);
+}
+
+bool
+session_call_keep(struct session_call *c, const struct session *s, enum rc answer)
+{
+    int status = rc_status(answer);
+
+    c->keeps = c->terms->idem && c->judged &&
+               (answer == RC_OK || status == 400 || status == 404 || status == 409) &&
+               session_idem_print(&c->st->verdict, c->terms->idem, s, c->res,
+                                  answer == RC_OK ? NULL : c->f);
+    return c->keeps;
 }
 
 /* --- apply --- */
@@ -207,6 +237,7 @@ apply_command(struct session_call *c)
     rc = match_guard(c);
     if (rc == RC_OK)
         rc = session_command(c->s, c->cmd, c->ld.now_us / 1000, &change, c->f);
+    c->judged = rc != RC_PRECONDITION;
     if (rc != RC_OK)
         return c->was_valid && rc_status(rc) == 400 ? race(c) : rc;
     c->was_valid = true;
@@ -220,14 +251,19 @@ apply_command(struct session_call *c)
 static enum rc
 apply(struct session_call *c)
 {
+    enum rc rc;
+
     c->res->change = (struct change){ .participant = -1, .expired = -1 };
+    c->judged = false;
     session_commit_clear(&c->st->pending);
     if (!c->ld.exists)
         return missing(c);
     session_call_due(c);
     if (c->st->pending.deleted)
         return missing(c);
-    return c->cmd ? apply_command(c) : RC_OK;
+    if (!c->cmd)
+        return RC_OK;
+    return session_call_replays(c, &rc) ? rc : apply_command(c);
 }
 
 /* --- commit --- */
@@ -264,7 +300,9 @@ session_call_send(struct session_call *c, const char *commit_id, const struct se
         .ld = &c->ld,
         .commit_id = commit_id,
         .limit = switch_limit(c),
-        .due_only = commit_id == session_due_commit_id,
+        .due_only = commit_id == session_due_commit_id && st->pending.changes > 0,
+        .idem_key = c->keeps ? c->terms->idem->key : NULL,
+        .verdict = &st->verdict,
         .ended_ttl_ms = st->conf->session_cache_ttl_ms,
     };
     enum rc rc;
@@ -333,7 +371,7 @@ resolve(struct session_call *c, bool deleted, bool *mine)
     }
     *mine = carried && (is_mine(c) || (deleted && !c->ld.exists));
     c->res->change = change;
-    if (*mine || !carried)
+    if (*mine || !carried || session_call_replays(c, &rc))
         return RC_OK;
     if (strcmp(c->ld.version, sent.version) != 0 || strcmp(c->ld.epoch, sent.epoch) != 0)
         return fail_log(c->f, RC_OUTCOME_UNKNOWN, "commit: answer lost, another change since");
@@ -364,7 +402,7 @@ follow_up(struct session_call *c, enum rc sent, enum commit_verdict verdict, enu
         *ends = rc != RC_OK || is_mine(c);
         return rc;
     }
-    rc = session_call_load(c, NULL); /* not sent, or another life */
+    rc = session_call_load(c, NULL); /* not sent, another life, or answered */
     *ends = rc != RC_OK || is_mine(c);
     return rc;
 }
@@ -399,7 +437,7 @@ session_call_settle(struct session_call *c)
                 return rc;
         }
         answer = apply(c);
-        if (c->st->pending.changes == 0)
+        if (!session_call_keep(c, c->s, answer) && c->st->pending.changes == 0)
             return answer;
         commit_id = c->res->change.type != EVENT_NONE ? c->commit_id : session_due_commit_id;
         rc = session_call_send(c, commit_id, c->s, &verdict, &trouble);

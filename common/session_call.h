@@ -15,6 +15,8 @@ struct session_store {
     struct redis_batch *load;   /* what was read last */
     struct redis_batch *commit; /* what was sent last */
     struct session_commit pending;
+    struct buf found;   /* the verdict that the load has read, "" for none */
+    struct buf verdict; /* the one to store */
 };
 
 struct session_call {
@@ -28,6 +30,8 @@ struct session_call {
     struct fail *f;
     char commit_id[COMMIT_ID_MAX]; /* of the commit that carries the command */
     bool was_valid;                /* some state that was read accepted the command */
+    bool judged;                   /* the answer is one that an Idempotency-Key keeps */
+    bool keeps;                    /* the next commit stores st->verdict */
 };
 
 /* The id of commits that carry no command: they are nobody's answer. */
@@ -48,6 +52,14 @@ void session_call_due(struct session_call *c);
 /* Apply what is due and the command to what was loaded, commit, and so on: the answer of
  * session_store_command. */
 enum rc session_call_settle(struct session_call *c) MUSTCHECK;
+
+/* Whether the load has found the Idempotency-Key answered: then *rc is the answer of the call.
+ */
+bool session_call_replays(struct session_call *c, enum rc *rc);
+
+/* Make the next commit store the verdict `answer` on `s`, if the call has a key and was judged.
+ */
+bool session_call_keep(struct session_call *c, const struct session *s, enum rc answer);
 
 /*
  * Send c->st->pending. RC_OK and a verdict; otherwise RC_OUTCOME_UNKNOWN, RC_STORE_UNAVAILABLE

@@ -16,7 +16,7 @@
 /* Nothing takes records out of the audit streams yet, so each keeps the newest ones. */
 #define AUDIT_KEEP "4096"
 
-enum { KEYS_N = 5, FIXED_N = 19 };
+enum { KEYS_N = 6, FIXED_N = 21 };
 enum { NUMBER_SIZE = 24 };
 
 void
@@ -181,7 +181,7 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
     struct key key[KEYS_N] = {
         keys_session(t->prefix, t->id),      keys_wakeups(t->prefix, partition),
         keys_audit(t->prefix, partition),    keys_life(t->prefix, partition),
-        keys_switch_limit(t->prefix, t->id),
+        keys_switch_limit(t->prefix, t->id), keys_idem(t->prefix, t->id),
     };
     struct key channel = keys_channel(t->prefix, t->id);
     struct key wake = keys_wake(t->prefix, partition);
@@ -202,6 +202,8 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
     put_text(&a, AUDIT_KEEP);
     put_limit(&a, t->limit, &o);
     put_number(&a, nfields, (int64_t)c->fields.n);
+    put_text(&a, t->idem_key ? t->idem_key : "");
+    put(&a, t->idem_key ? buf_cstr(t->verdict) : "", t->idem_key ? t->verdict->len : 0);
     assert(a.n == KEYS_N + FIXED_N);
     put_parts(&a, &c->fields);
     put_parts(&a, &c->records);
@@ -212,9 +214,11 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
 enum commit_verdict
 session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
 {
-    static const size_t elements[] = {
-        [COMMIT_DONE] = 3, [COMMIT_LOST_RACE] = 4, [COMMIT_OTHER_LIFE] = 1, [COMMIT_LIMITED] = 3
-    };
+    static const size_t elements[] = { [COMMIT_DONE] = 3,
+                                       [COMMIT_LOST_RACE] = 4,
+                                       [COMMIT_OTHER_LIFE] = 1,
+                                       [COMMIT_LIMITED] = 3,
+                                       [COMMIT_ANSWERED] = 1 };
     const redisReply *reply;
     long long v;
 

@@ -58,6 +58,8 @@ struct commit_terms {
     const struct limit_rule *limit; /* switch limit to count on, NULL: none */
     bool due_only;                  /* no command is in it: also when Redis is full */
     int64_t ended_ttl_ms;
+    const char *idem_key; /* hash of the Idempotency-Key that `verdict` answers; NULL: none */
+    const struct buf *verdict;
 };
 
 /*
@@ -74,7 +76,8 @@ enum commit_verdict {
     COMMIT_LOST_RACE, /* reply->element[1..3]: session_load_take */
     COMMIT_OTHER_LIFE,
     COMMIT_LIMITED,
-    COMMIT_ERROR /* f says what */
+    COMMIT_ANSWERED, /* the Idempotency-Key has a verdict already */
+    COMMIT_ERROR     /* f says what */
 };
 
 enum commit_verdict session_commit_verdict(const struct redis_batch *b, int place,

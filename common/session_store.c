@@ -7,6 +7,7 @@
 
 #define CREATE_TRIES_MAX 32
 #define STATE_TEXT_MAX (4u << 20)
+#define VERDICT_MAX (64u << 10)
 
 struct session_store *
 session_store_new(const struct conf *conf, struct redis *r)
@@ -18,6 +19,8 @@ session_store_new(const struct conf *conf, struct redis *r)
     st->load = redis_batch_new();
     st->commit = redis_batch_new();
     session_commit_init(&st->pending);
+    buf_init(&st->found, VERDICT_MAX);
+    buf_init(&st->verdict, VERDICT_MAX);
     return st;
 }
 
@@ -29,6 +32,8 @@ session_store_free(struct session_store *st)
     redis_batch_free(st->load);
     redis_batch_free(st->commit);
     session_commit_fini(&st->pending);
+    buf_fini(&st->found);
+    buf_fini(&st->verdict);
     free(st);
 }
 
@@ -96,9 +101,9 @@ is_same(struct session *a, const struct session *b)
     return same;
 }
 
-/* The session is there: ours of before, the same again, or another. */
+/* The session is there: ours of before (res->created), the same again, or another. */
 static enum rc
-meet(struct session_call *c, struct session *draft, bool sent)
+compare(struct session_call *c, struct session *draft, bool sent)
 {
     bool mine = sent && strcmp(c->ld.commit_id, c->commit_id) == 0;
     struct change change;
@@ -114,10 +119,36 @@ meet(struct session_call *c, struct session *draft, bool sent)
         if (c->s->version != 1 || !is_same(draft, c->s))
             return fail_set(c->f, RC_SESSION_EXISTS, "Session %.36s already exists", draft->id);
     }
+    c->res->created = mine;
+    return RC_OK;
+}
+
+/* The answer to a creation that met a session. *again: look at it again. */
+static enum rc
+meet(struct session_call *c, struct session *draft, bool sent, bool *again)
+{
+    struct fail trouble = { 0 };
+    enum commit_verdict verdict;
+    enum rc rc = compare(c, draft, sent), stored;
+
+    *again = false;
+    c->judged = true;
+    session_commit_clear(&c->st->pending);
+    if (session_call_keep(c, c->s, rc)) {
+        stored = session_call_send(c, session_due_commit_id, c->s, &verdict, &trouble);
+        if (stored != RC_OK && verdict == COMMIT_ERROR) {
+            *c->f = trouble;
+            return stored;
+        }
+        *again = stored != RC_OK || verdict != COMMIT_DONE;
+    }
+    if (*again)
+        fail_reset(c->f);
+    if (*again || rc != RC_OK)
+        return rc;
     session_fini(draft);
     *draft = *c->s;
     session_init(c->s);
-    c->res->created = mine;
     return RC_OK;
 }
 
@@ -139,16 +170,20 @@ put_there(struct session_call *c, struct session *draft, bool *sent)
     session_commit_clear(pending);
     session_commit_change(pending, draft, &change, STATUS_UNSET, c->ld.now_us / 1000,
                           c->terms->actor);
+    c->res->change = change;
+    c->res->created = true;
+    c->judged = true;
+    session_call_keep(c, draft, RC_OK);
     rc = session_call_send(c, c->commit_id, draft, &verdict, &trouble);
+    if (rc == RC_OK && verdict == COMMIT_DONE)
+        return RC_OK;
+    c->res->change = (struct change){ .participant = -1, .expired = -1 };
+    c->res->created = false;
     *sent = *sent || rc == RC_OUTCOME_UNKNOWN;
     if (rc != RC_OK && verdict == COMMIT_ERROR) {
         if (c->f)
             *c->f = trouble;
         return rc;
-    }
-    if (rc == RC_OK && verdict == COMMIT_DONE) {
-        c->res->change = change;
-        c->res->created = true;
     }
     return RC_OK;
 }
@@ -157,6 +192,7 @@ static enum rc
 create(struct session_call *c, struct session *draft)
 {
     bool sent = false; /* and the answer was lost */
+    bool again;
 
     for (int i = 0; i < CREATE_TRIES_MAX; i++) {
         enum rc rc = session_call_load(c, i == 0 ? c->terms->rider : NULL);
@@ -165,12 +201,16 @@ create(struct session_call *c, struct session *draft)
             fail_reset(c->f);
             return fail_log(c->f, RC_OUTCOME_UNKNOWN, "create: answer lost, no more is known");
         }
-        if (rc != RC_OK)
+        if (rc != RC_OK || session_call_replays(c, &rc))
             return rc;
         if (c->ld.exists) {
             rc = session_call_settle(c); /* it may be one that is over by now */
-            if (rc == RC_OK)
-                return meet(c, draft, sent);
+            if (rc == RC_OK) {
+                rc = meet(c, draft, sent, &again);
+                if (!again)
+                    return rc;
+                continue;
+            }
             if (rc != RC_SESSION_NOT_FOUND)
                 return rc;
             fail_reset(c->f);

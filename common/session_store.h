@@ -24,6 +24,7 @@
 #include "session.h"
 #include <stdint.h>
 
+struct buf;
 struct conf;
 struct redis;
 struct redis_batch;
@@ -39,11 +40,32 @@ struct store_rider {
     void *ctx;
 };
 
+struct store_result;
+
+#define STORE_HASH_MAX 65 /* SHA-256 in hex, with the NUL */
+
+/*
+ * An Idempotency-Key. What the call comes to is stored in the step of its change, or by itself
+ * when there is none: a 2xx, and the engine's refusals. A call that finds its key answered
+ * changes nothing and hands that out (store_result.replay). Where there is no session, nothing
+ * is stored.
+ */
+struct store_idem {
+    char key[STORE_HASH_MAX];  /* of who asks for what under which key */
+    char body[STORE_HASH_MAX]; /* of what came with it */
+    /* Print what a repetition gets: the state, or the refusal when f is not NULL. Returns the
+     * HTTP status. */
+    int (*print)(void *ctx, struct buf *out, const struct session *s,
+                 const struct store_result *res, const struct fail *f);
+    void *ctx;
+};
+
 /* Who asks, and on which terms. Zeroed: nobody, on none. */
 struct store_terms {
     const char *actor; /* sub of the caller, NULL anonymous: goes into the audit record */
     const struct store_rider *rider; /* NULL: none */
     const char *if_match;            /* a valid list (etag.h) of states to act on; NULL: any */
+    const struct store_idem *idem;   /* NULL: no key */
 };
 
 /* What a call found out; the state itself is in the caller's struct session. */
@@ -53,6 +75,10 @@ struct store_result {
     bool created; /* session_store_create: false when the same session stood there already */
     struct limit_state switch_limit; /* known only after a switch that reached the limit */
     int tries;                       /* commits sent */
+    struct {
+        int status;       /* 0: this is no repetition */
+        const char *text; /* as printed; borrowed until the next call */
+    } replay;
 };
 
 struct session_store *session_store_new(const struct conf *conf, struct redis *r);
@@ -74,6 +100,7 @@ enum rc session_store_get(struct session_store *st, const char *id,
  * RC_LIMITED (switch); RC_OUTCOME_UNKNOWN when the answer of the commit was lost and another
  * change has followed; RC_STORE_UNAVAILABLE: nothing was done. RC_PRECONDITION: terms->if_match
  * names another state; judged after expected_version and before the other guards.
+ * RC_KEY_REUSED: the Idempotency-Key came with another body before.
  */
 enum rc session_store_command(struct session_store *st, const char *id,
                               const struct command *cmd, const struct store_terms *terms,

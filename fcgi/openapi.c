@@ -10,16 +10,16 @@
 
 #define TITLE "SyncKairos API"
 #define VERSION "2.0.0"
-#define DESCRIPTION                                                                          \
-    "Shared clocks that many clients watch. Nothing ticks on the server: every remaining "   \
-    "time is computed for one instant, `server_time`.\n\n"                                   \
-    "**Paths.** Everything under `/v1` is also found under `/api/v1` and `/api`.\n\n"        \
-    "**Who is asking.** `Authorization: Bearer <JWT>`. Operations that also list the empty " \
-    "requirement take anonymous callers, but only where the server was set up with "         \
-    "`AUTH_REQUIRED=false`; elsewhere they answer 401.\n\n"                                  \
-    "**Repeating.** A command that names `expected_version` or, on a switch, "               \
-    "`current_participant_id` can be sent again safely: a second one answers 409; so can "   \
-    "one with `If-Match`: 412.\n\n"                                                          \
+#define DESCRIPTION                                                                           \
+    "Shared clocks that many clients watch. Nothing ticks on the server: every remaining "    \
+    "time is computed for one instant, `server_time`.\n\n"                                    \
+    "**Paths.** Everything under `/v1` is also found under `/api/v1` and `/api`.\n\n"         \
+    "**Who is asking.** `Authorization: Bearer <JWT>`. Operations that also list the empty "  \
+    "requirement take anonymous callers, but only where the server was set up with "          \
+    "`AUTH_REQUIRED=false`; elsewhere they answer 401.\n\n"                                   \
+    "**Repeating.** A command that names `expected_version` or, on a switch, "                \
+    "`current_participant_id` can be sent again safely: a second one answers 409; so can "    \
+    "one with `If-Match`: 412. With an `Idempotency-Key` it gets the first answer again.\n\n" \
     "**Pushes.** `/ws?sessionId=<uuid>` is a WebSocket that sends every change of a session."
 
 #define REF(name) "'$ref':'#/components/schemas/" name "'"
@@ -44,14 +44,6 @@ static const struct answer_row answers[ANSWER__MAX] = {
                          "This document." },
 };
 
-/* What a command on one session may bring beside its body. */
-static const struct {
-    const char *name, *doc;
-} command_headers[] = {
-    { "If-Match", "ETags of the states to act on, compared weakly; else 412." },
-    { "Prefer", "return=minimal: the answer leaves the participants out." },
-};
-
 static bool
 has_params(const struct route *r)
 {
@@ -69,6 +61,34 @@ is_command(const struct route *r)
 {
     return r->body != NULL && has_params(r);
 }
+
+/* What changes a session or makes one. */
+static bool
+is_change(const struct route *r)
+{
+    return r->body != NULL &&
+           (answers[r->answer].minimal != NULL || r->answer == ANSWER_NOTHING);
+}
+
+static bool
+reads_tags(const struct route *r)
+{
+    return r->method == METHOD_GET && r->answer == ANSWER_SESSION && r->query == NULL;
+}
+
+/* Headers that requests may bring. */
+static const struct {
+    bool (*applies)(const struct route *r);
+    const char *name, *doc;
+} request_headers[] = {
+    { reads_tags, "If-None-Match", "ETags that the caller holds." },
+    { is_command, "If-Match", "ETags of the states to act on, compared weakly; else 412." },
+    { is_change, "Idempotency-Key",
+      "1 to 255 visible ASCII characters. A request that repeats one with the same key changes "
+      "nothing and gets the same answer, for a day and the newest 64 keys of a session. A "
+      "session created without session_id gets one that is made from the key." },
+    { is_change, "Prefer", "return=minimal: the answer leaves the participants out." },
+};
 
 static bool
 is_limited(const struct route *r)
@@ -121,11 +141,12 @@ static const struct {
     bool (*applies)(const struct route *r);
     const char *response;
 } failures[] = {
-    { 400, fails_bad, "BadRequest" },    { 401, fails_unauthenticated, "Unauthenticated" },
-    { 404, fails_missing, "NotFound" },  { 409, fails_body, "Conflict" },
-    { 412, is_command, "Precondition" }, { 413, fails_body, "TooLarge" },
-    { 415, fails_body, "MediaType" },    { 429, is_limited, "TooManyRequests" },
-    { 500, fails_always, "Internal" },   { 503, fails_store, "Unavailable" },
+    { 400, fails_bad, "BadRequest" },       { 401, fails_unauthenticated, "Unauthenticated" },
+    { 404, fails_missing, "NotFound" },     { 409, fails_body, "Conflict" },
+    { 412, is_command, "Precondition" },    { 413, fails_body, "TooLarge" },
+    { 415, fails_body, "MediaType" },       { 422, is_change, "KeyReused" },
+    { 429, is_limited, "TooManyRequests" }, { 500, fails_always, "Internal" },
+    { 503, fails_store, "Unavailable" },
 };
 
 /* ---- one operation ---- */
@@ -149,8 +170,10 @@ put_headers(struct buf *out, const struct route *r)
         put_header_ref(out, "Location");
     if (r->method == METHOD_GET && (r->answer == ANSWER_SESSION || r->answer == ANSWER_OPENAPI))
         put_header_ref(out, "ETag");
-    if (is_command(r) && answers[r->answer].minimal != NULL)
+    if (is_change(r)) {
+        put_header_ref(out, "Idempotency-Replayed");
         put_header_ref(out, "Preference-Applied");
+    }
     for (size_t i = 0; is_limited(r) && i < sizeof(limited) / sizeof(limited[0]); i++)
         put_header_ref(out, limited[i]);
     buf_char(out, '}');
@@ -181,7 +204,7 @@ put_success(struct buf *out, const struct route *r, int status, const char *doc)
         if (a->enveloped)
             openapi_put(out, "'type':'object','additionalProperties':false,'required':['data'],"
                              "'properties':{'data':{");
-        put_schema(out, a, is_command(r));
+        put_schema(out, a, is_change(r));
         buf_str(out, a->enveloped ? "}}}}}" : "}}}");
     }
     buf_char(out, '}');
@@ -213,10 +236,19 @@ put_responses(struct buf *out, const struct route *r)
     buf_char(out, '}');
 }
 
+/* Between two parameters. */
+static void
+put_comma(struct buf *out, bool *first)
+{
+    if (!*first)
+        buf_char(out, ',');
+    *first = false;
+}
+
 static void
 put_header_parameter(struct buf *out, const char *name, const char *doc)
 {
-    openapi_put(out, ",{'name':");
+    openapi_put(out, "{'name':");
     buf_json(out, name, strlen(name));
     openapi_put(out, ",'in':'header','required':false,'description':");
     buf_json(out, doc, strlen(doc));
@@ -224,10 +256,11 @@ put_header_parameter(struct buf *out, const char *name, const char *doc)
 }
 
 static void
-put_query(struct buf *out, const struct field *fields)
+put_query(struct buf *out, const struct field *fields, bool *first)
 {
     for (const struct field *fd = fields; fd != NULL && fd->type != F_END; fd++) {
-        openapi_put(out, ",{'name':");
+        put_comma(out, first);
+        openapi_put(out, "{'name':");
         buf_json(out, fd->name, strlen(fd->name));
         openapi_put(out, fd->required ? ",'in':'query','required':true,'schema':"
                                       : ",'in':'query','required':false,'schema':");
@@ -240,24 +273,26 @@ put_query(struct buf *out, const struct field *fields)
 static void
 put_parameters(struct buf *out, const struct route *r)
 {
-    const char *p = r->path, *separator = "";
+    const char *p = r->path;
+    bool first = true;
 
     openapi_put(out, ",'parameters':[");
     while ((p = strchr(p, '{')) != NULL) {
         int len = (int)strcspn(++p, "}");
 
+        put_comma(out, &first);
         buf_printf(out,
-                   "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,"
+                   "{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,"
                    "\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}}",
-                   separator, len, p);
-        separator = ",";
+                   len, p);
     }
-    put_query(out, r->query);
-    if (r->method == METHOD_GET && r->answer == ANSWER_SESSION && r->query == NULL)
-        put_header_parameter(out, "If-None-Match", "ETags that the caller holds.");
-    for (size_t i = 0;
-         is_command(r) && i < sizeof(command_headers) / sizeof(command_headers[0]); i++)
-        put_header_parameter(out, command_headers[i].name, command_headers[i].doc);
+    put_query(out, r->query, &first);
+    for (size_t i = 0; i < sizeof(request_headers) / sizeof(request_headers[0]); i++) {
+        if (!request_headers[i].applies(r))
+            continue;
+        put_comma(out, &first);
+        put_header_parameter(out, request_headers[i].name, request_headers[i].doc);
+    }
     buf_char(out, ']');
 }
 
@@ -305,7 +340,7 @@ put_operation(struct buf *out, const struct route *r)
     buf_json(out, r->summary, strlen(r->summary));
     openapi_put(out,
                 r->auth == AUTH_PUBLIC ? ",'security':[]" : ",'security':[{'bearer':[]},{}]");
-    if (has_params(r))
+    if (has_params(r) || r->query != NULL || is_change(r))
         put_parameters(out, r);
     if (r->body != NULL)
         put_body(out, r->body);

@@ -179,6 +179,7 @@ static const struct {
 } headers[] = {
     { "ETag", TEXT, true, "Names what is shown, for If-None-Match." },
     { "Location", TEXT, true, "Where the new session is." },
+    { "Idempotency-Replayed", TEXT, false, "true: an answer from before, told again." },
     { "Preference-Applied", TEXT, false, "return=minimal where that was asked for." },
     { "Server-Time", INTEGER, false, "Redis time of the answer, in milliseconds since 1970, where Redis answered." },
     { "X-Request-Id", TEXT, true, "The request's id in the logs; taken from the request if it brings one." },
@@ -201,6 +202,7 @@ static const struct {
     { "Precondition", "", "The session is not in a state that If-Match names (PRECONDITION_FAILED); details tell both versions." },
     { "TooLarge", "", "The body is too large." },
     { "MediaType", "", "The body is not application/json." },
+    { "KeyReused", "", "The Idempotency-Key came with another body before." },
     { "TooManyRequests", "Retry-After|RateLimit-Limit|RateLimit-Remaining|RateLimit-Reset|RateLimit-Policy", "Too many requests of this kind." },
     { "Internal", "", "A fault of the server." },
     { "Unavailable", "Retry-After", "The store does not answer or is full, no worker is free, or the outcome is unknown. Come back." },

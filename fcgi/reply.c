@@ -11,8 +11,9 @@
 
 #define HEAD_MAX (32 * 1024)
 /* What scripts in a browser may read beside the basic headers. */
-#define EXPOSED_HEADERS                                                              \
-    "Allow, ETag, Location, Preference-Applied, RateLimit-Limit, RateLimit-Policy, " \
+#define EXPOSED_HEADERS                                                                  \
+    "Allow, ETag, Idempotency-Replayed, Location, Preference-Applied, RateLimit-Limit, " \
+    "RateLimit-Policy, "                                                                 \
     "RateLimit-Remaining, RateLimit-Reset, Retry-After, Server-Time, X-Request-Id"
 
 static const struct {
@@ -33,6 +34,7 @@ static const struct {
     { 413, "Payload Too Large" },
     { 414, "URI Too Long" },
     { 415, "Unsupported Media Type" },
+    { 422, "Unprocessable Content" },
     { 429, "Too Many Requests" },
     { 431, "Request Header Fields Too Large" },
     { 500, "Internal Server Error" },
@@ -120,13 +122,15 @@ reply_header(struct req *rq, const char *name, const char *fmt, ...)
     buf_str(head, "\r\n");
 }
 
-void
-reply_fail(struct req *rq, const struct fail *f, const char *details)
+static int64_t
+wait_seconds(const struct fail *f)
 {
-    int64_t wait_s = (f->retry_after_ms + 999) / 1000;
-    struct buf *out = reply_bare(rq, rc_status(f->rc), REPLY_JSON_TYPE);
+    return (f->retry_after_ms + 999) / 1000;
+}
 
-    rq->reply.rc = f->rc;
+void
+reply_fail_json(struct buf *out, const struct fail *f, const char *details)
+{
     if (details == NULL && f->details[0] != '\0')
         details = f->details;
     buf_str(out, "{\"error\":{\"code\":\"");
@@ -139,11 +143,18 @@ reply_fail(struct req *rq, const struct fail *f, const char *details)
     }
     if (f->rc == RC_LIMITED) {
         buf_str(out, ",\"retry_after_seconds\":");
-        buf_i64(out, wait_s);
+        buf_i64(out, wait_seconds(f));
     }
     buf_str(out, "}}");
-    if (wait_s > 0)
-        reply_header(rq, "Retry-After", "%lld", (long long)wait_s);
+}
+
+void
+reply_fail(struct req *rq, const struct fail *f, const char *details)
+{
+    reply_fail_json(reply_bare(rq, rc_status(f->rc), REPLY_JSON_TYPE), f, details);
+    rq->reply.rc = f->rc;
+    if (wait_seconds(f) > 0)
+        reply_header(rq, "Retry-After", "%lld", (long long)wait_seconds(f));
     if (f->rc == RC_UNAUTHENTICATED)
         reply_header(rq, "WWW-Authenticate", "Bearer");
 }

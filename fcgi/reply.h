@@ -41,6 +41,9 @@ void reply_empty(struct req *rq, int status);
  * f->details when it is not NULL. */
 void reply_fail(struct req *rq, const struct fail *f, const char *details);
 
+/* Only its body. */
+void reply_fail_json(struct buf *out, const struct fail *f, const char *details);
+
 /* One more header. Values that hold control characters are left out. */
 void reply_header(struct req *rq, const char *name, const char *fmt, ...) PRINTF(3, 4);
 

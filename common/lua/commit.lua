@@ -7,25 +7,34 @@
 -- none and always go through. With new version '' it only looks after TTL and wake-up (a session
 -- with nothing due).
 --
--- KEYS[1] session  [2] wakeups  [3] audit  [4] life  [5] switch limit
+-- KEYS[1] session  [2] wakeups  [3] audit  [4] life  [5] switch limit  [6] verdicts
 -- ARGV[1] version as read, '' when the session must not exist  [2] epoch as read
 --     [3] new version, '' for no change  [4] new epoch  [5] commit id
 --     [6] run id of this Redis as the caller knows it  [7] life n  [8] now, us
 --     [9] 'delete', 'due' (no command is in it), ''  [10] TTL ms, '' to leave it  [11] wake-up ms, '' for none
 --     [12] session id  [13] channel of the session  [14] channel for wake-ups
 --     [15] audit records to keep, about  [16] [17] [18] switch limit: hits (0: none), window ms,
---     cool-down ms  [19] number of field names and values, which follow; then, for each change,
---     its event and its snapshot ('' for none)
+--     cool-down ms  [19] number of field names and values  [20] hash of the Idempotency-Key, '' for
+--     none  [21] its verdict; then the field names and values; then, for each change, its event
+--     and its snapshot ('' for none)
 -- Returns {0, TIME, verdict} committed; {1, HGETALL, HMGET of life, TIME} lost the race;
---     {2} another life; {3, TIME, verdict} refused by the switch limit. verdict: limit_window.
+--     {2} another life; {3, TIME, verdict} refused by the switch limit; {4} the key has its
+--     verdict already. verdict: limit_window.
 --#include limit_window
 local SEEN_MS = 1000
+local VERDICTS, VERDICT_MS = 64, 86400000 -- kept of a session, and how long
 
 local t = redis.call('TIME')
 local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
 local life = redis.call('HMGET', KEYS[4], 'run_id', 'n', 'gap_from', 'gap_n', 'seen')
 if life[1] ~= ARGV[6] or life[2] ~= ARGV[7] then
     return {2}
+end
+if ARGV[20] ~= '' then
+    local known = redis.call('HGET', KEYS[6], ARGV[20])
+    if known and now_ms - tonumber(string.match(known, '^%d+ ') or 0) < VERDICT_MS then
+        return {4}
+    end
 end
 local found = redis.call('HMGET', KEYS[1], 'v', 'e')
 local old = t[1] * 1000000 + t[2] - ARGV[8] > 1000000
@@ -42,15 +51,33 @@ if ARGV[16] ~= '0' then
     end
 end
 
-local fields_end = 19 + ARGV[19]
+-- Store the verdict in the place of the one that came VERDICTS before it.
+local function keep_verdict()
+    local n = redis.call('HINCRBY', KEYS[6], 'n', 1)
+    local place = string.format('%.0f', n % VERDICTS)
+    local key = redis.call('HGET', KEYS[6], place)
+    local text = key and redis.call('HGET', KEYS[6], key)
+    -- The key may have been used again since, when it was over a day old.
+    if text and string.match(text, '^%d+ (%d+) ') == string.format('%.0f', n - VERDICTS) then
+        redis.call('HDEL', KEYS[6], key)
+    end
+    redis.call('HSET', KEYS[6], place, ARGV[20], ARGV[20],
+        string.format('%.0f %.0f ', now_ms, n) .. ARGV[21])
+    redis.call('PEXPIRE', KEYS[6], VERDICT_MS)
+end
+
+local fields_end = 21 + ARGV[19]
 if ARGV[9] == 'delete' then
     redis.call('DEL', KEYS[1])
 elseif ARGV[9] == 'due' then
     redis.call('PEXPIRE', KEYS[1], ARGV[10])
 end
+if ARGV[20] ~= '' then
+    keep_verdict()
+end
 if ARGV[9] ~= 'delete' and ARGV[3] ~= '' then
     redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'c', ARGV[5],
-        unpack(ARGV, 20, fields_end))
+        unpack(ARGV, 22, fields_end))
 end
 if ARGV[9] == '' then
     redis.call('PEXPIRE', KEYS[1], ARGV[10])

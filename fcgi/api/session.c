@@ -42,24 +42,49 @@ log_change(const char *id, const struct change *c)
              LOG_STR("event", event_type_name(c->type)), LOG_INT("version", c->version));
 }
 
+/* ---- what answers show ---- */
+
+static void
+print_state(struct buf *out, const struct session *s, const struct store_result *res,
+            bool minimal)
+{
+    (minimal ? session_json_minimal : session_json)(out, s, res->server_time_ms);
+}
+
+static void
+print_switch(struct buf *out, const struct session *s, const struct store_result *res,
+             bool minimal)
+{
+    (minimal ? session_switch_json_minimal : session_switch_json)(out, s, res->change.expired,
+                                                                  res->server_time_ms);
+}
+
 /* ---- create ---- */
 
 static enum rc
 create(struct req *rq, struct fail *f)
 {
-    const struct store_terms terms = { .actor = rq->user, .rider = gate_rider(rq) };
     struct session *s = new_session(rq);
     struct store_result res = { 0 };
-    enum rc rc;
+    char id[ID_LEN + 1];
+    struct guard g;
+    enum rc rc = guard_read(&g, rq, print_state, f);
 
+    if (rc != RC_OK)
+        return rc;
     session_body_draft(s, rq->body.json, rq->user);
-    rc = session_store_create(rq->app->store, s, &terms, &res, f);
+    if (!body_has(rq->body.json, "session_id") && g.made_id[0] != '\0')
+        memcpy(s->id, g.made_id, sizeof(g.made_id));
+    memcpy(id, s->id, sizeof(id));
+    rc = session_store_create(rq->app->store, s, &g.terms, &res, f);
     rq->server_time_ms = res.server_time_ms;
     if (rc != RC_OK)
         return rc;
     log_change(s->id, &res.change);
-    session_json(reply_data(rq, res.created ? 201 : 200), s, res.server_time_ms);
-    reply_header(rq, "Location", "%s/sessions/%s", rq->base, s->id);
+    guard_answer(&g, s, &res);
+    if (rq->reply.status < 300)
+        reply_header(rq, "Location", "%s/sessions/%s", rq->base,
+                     res.replay.status != 0 ? id : s->id);
     return RC_OK;
 }
 
@@ -132,8 +157,7 @@ poll_(struct req *rq, struct fail *f)
 /* ---- commands ---- */
 
 static enum rc
-command(struct req *rq, enum command_type type, struct session **out, struct store_result *res,
-        struct fail *f)
+command(struct req *rq, enum command_type type, guard_print *print, struct fail *f)
 {
     struct command cmd = {
         .type = type,
@@ -141,99 +165,64 @@ command(struct req *rq, enum command_type type, struct session **out, struct sto
         .current_participant_id = body_str(rq->body.json, "current_participant_id"),
         .next_participant_id = body_str(rq->body.json, "next_participant_id"),
     };
-    struct store_terms terms = { 0 };
-    enum rc rc;
+    struct session *s = new_session(rq);
+    struct store_result res = { 0 };
+    struct guard g;
+    enum rc rc = guard_read(&g, rq, print, f);
 
-    *out = new_session(rq);
-    *res = (struct store_result){ 0 };
-    rc = guard_read(rq, &terms, f);
     if (rc != RC_OK)
         return rc;
-    rc = session_store_command(rq->app->store, rq->params[0], &cmd, &terms, *out, res, f);
-    rq->server_time_ms = res->server_time_ms;
-    if (type == COMMAND_SWITCH && res->switch_limit.known)
-        rq->limit = res->switch_limit;
-    if (rc == RC_OK)
-        log_change(rq->params[0], &res->change);
-    return rc;
-}
-
-/* Whether the answer leaves the participants out, which is said then. */
-static bool
-is_minimal(struct req *rq)
-{
-    if (!guard_prefers_minimal(rq))
-        return false;
-    reply_header(rq, "Preference-Applied", "return=minimal");
-    return true;
-}
-
-static enum rc
-answer_state(struct req *rq, enum command_type type, struct fail *f)
-{
-    struct store_result res;
-    struct session *s;
-    enum rc rc = command(rq, type, &s, &res, f);
-
-    if (rc == RC_OK)
-        (is_minimal(rq) ? session_json_minimal : session_json)(reply_data(rq, 200), s,
-                                                               res.server_time_ms);
-    return rc;
+    rc = session_store_command(rq->app->store, rq->params[0], &cmd, &g.terms, s, &res, f);
+    rq->server_time_ms = res.server_time_ms;
+    if (type == COMMAND_SWITCH && res.switch_limit.known)
+        rq->limit = res.switch_limit;
+    if (rc != RC_OK)
+        return rc;
+    log_change(rq->params[0], &res.change);
+    guard_answer(&g, s, &res);
+    return RC_OK;
 }
 
 static enum rc
 start(struct req *rq, struct fail *f)
 {
-    return answer_state(rq, COMMAND_START, f);
+    return command(rq, COMMAND_START, print_state, f);
 }
 
 static enum rc
 pause_(struct req *rq, struct fail *f)
 {
-    return answer_state(rq, COMMAND_PAUSE, f);
+    return command(rq, COMMAND_PAUSE, print_state, f);
 }
 
 static enum rc
 resume(struct req *rq, struct fail *f)
 {
-    return answer_state(rq, COMMAND_RESUME, f);
+    return command(rq, COMMAND_RESUME, print_state, f);
 }
 
 static enum rc
 complete(struct req *rq, struct fail *f)
 {
-    return answer_state(rq, COMMAND_COMPLETE, f);
+    return command(rq, COMMAND_COMPLETE, print_state, f);
 }
 
 static enum rc
 cancel(struct req *rq, struct fail *f)
 {
-    return answer_state(rq, COMMAND_CANCEL, f);
+    return command(rq, COMMAND_CANCEL, print_state, f);
 }
 
 static enum rc
 switch_(struct req *rq, struct fail *f)
 {
-    struct store_result res;
-    struct session *s;
-    enum rc rc = command(rq, COMMAND_SWITCH, &s, &res, f);
-
-    if (rc == RC_OK)
-        (is_minimal(rq) ? session_switch_json_minimal : session_switch_json)(
-            reply_data(rq, 200), s, res.change.expired, res.server_time_ms);
-    return rc;
+    return command(rq, COMMAND_SWITCH, print_switch, f);
 }
 
 static enum rc
 delete_(struct req *rq, struct fail *f)
 {
-    struct store_result res;
-    struct session *s;
-    enum rc rc = command(rq, COMMAND_DELETE, &s, &res, f);
-
-    if (rc == RC_OK)
-        reply_empty(rq, 204);
-    return rc;
+    return command(rq, COMMAND_DELETE, NULL, f);
 }
 
 #define ONE "/v1/sessions/{id}"

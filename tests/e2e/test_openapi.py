@@ -148,7 +148,12 @@ def test_the_life_of_a_session_is_as_described(api):
         call(verb, 400, headers={"If-Match": "other"})
         short = call(verb, headers={"If-Match": get().headers["ETag"], "Prefer": "return=minimal"})
         assert short.headers["Preference-Applied"] == "return=minimal" and "participants" not in short.json()["data"]
-    call("/complete")
+    call("/complete", headers={"Idempotency-Key": "k1"})
+    again = call("/complete", headers={"Idempotency-Key": "k1"})
+    assert again.headers["Idempotency-Replayed"] == "true"
+    call("/complete", 422, headers={"Idempotency-Key": "k1"}, json={"expected_version": 1})
+    call("/complete", 400, headers={"Idempotency-Key": "two words"})
+    api.call("post", "/v1/sessions", 201, headers={"Idempotency-Key": "k1", "Prefer": "return=minimal"}, json=body())
     get()
     call("/start", 400)
     api.call("delete", "/v1/sessions/{id}", 204, sent["session_id"])

@@ -191,19 +191,30 @@ test_epoch_grammar(void **state)
     }
 }
 
+static void
+test_uuid8(void **state)
+{
+    static const unsigned char zeros[16], ones[16] = { 255, 255, 255, 255, 255, 255, 255, 255,
+                                                       255, 255, 255, 255, 255, 255, 255, 255 };
+    char id[ID_LEN + 1];
+
+    (void)state;
+    id_uuid8(zeros, id);
+    assert_string_equal(id, "00000000-0000-8000-8000-000000000000");
+    id_uuid8(ones, id);
+    assert_string_equal(id, "ffffffff-ffff-8fff-bfff-ffffffffffff");
+    assert_true(id_is_uuid(id, ID_LEN));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uuid_grammar),
-        cmocka_unit_test(test_case),
-        cmocka_unit_test(test_uuid4),
-        cmocka_unit_test(test_random_text),
-        cmocka_unit_test(test_crc16),
-        cmocka_unit_test(test_epoch_form),
-        cmocka_unit_test(test_epoch_sorts_as_text),
-        cmocka_unit_test(test_epoch_raise),
-        cmocka_unit_test(test_epoch_grammar),
+        cmocka_unit_test(test_uuid_grammar), cmocka_unit_test(test_case),
+        cmocka_unit_test(test_uuid4),        cmocka_unit_test(test_uuid8),
+        cmocka_unit_test(test_random_text),  cmocka_unit_test(test_crc16),
+        cmocka_unit_test(test_epoch_form),   cmocka_unit_test(test_epoch_sorts_as_text),
+        cmocka_unit_test(test_epoch_raise),  cmocka_unit_test(test_epoch_grammar),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,8 @@ test_session_keys(void **state)
     assert_string_equal(keys_channel("sk:", LOWER).s, want);
     snprintf(want, sizeof(want), "sk:{s%02d}:lim:" LOWER, nn);
     assert_string_equal(keys_switch_limit("sk:", LOWER).s, want);
+    snprintf(want, sizeof(want), "sk:{s%02d}:idem:" LOWER, nn);
+    assert_string_equal(keys_idem("sk:", UPPER).s, want);
 }
 
 static void
