@@ -1,8 +1,10 @@
 """What is seen: titles, hints, and that nothing covers anything."""
 
+import uuid
+
 import pytest
 from selenium.webdriver.common.keys import Keys
-from window import command, new_game, page
+from window import api, command, game_body, new_game, page
 
 TITLE = "return document.title"
 CONTRAST = """
@@ -102,3 +104,16 @@ def test_the_offers_fit_a_small_phone(stack, windows):
     heights = window.js("return [...document.querySelectorAll('.presets span')].map((e) => e.offsetHeight)")
     assert len(set(heights)) == 1, f"a label of these wraps: {heights}"
     assert window.js("return document.documentElement.scrollWidth") <= 320
+
+
+def test_a_session_that_is_no_game_of_this_page_is_shown_and_left_alone(stack, windows):
+    body = game_body(str(uuid.uuid4()), 60_000)
+    body["participants"].append({"participant_id": str(uuid.uuid4()), "participant_index": 2, "total_time_ms": 60_000})
+    assert api(stack.base_url, "POST", "/v1/sessions", body)[0] == 201
+    window = windows(page(stack.base_url, body["session_id"]))
+    window.until_live()
+    command(stack.base_url, body["session_id"], "start")
+    window.until(lambda s: s["version"] == 2 and s["white"]["active"])
+    assert not window.find("#reset").is_enabled(), "it could not be made again as it was"
+    window.key("r")
+    assert not window.find("#reset-dialog").is_displayed()

@@ -185,6 +185,7 @@ def test_no_such_game_and_it_appears(stack, windows):
     window = windows(page(stack.base_url, session_id))
     window.until(lambda s: s["view"] == "missing", 5, "a word about it")
     assert "No such game" in window.find("#missing-title").text
+    assert not window.find("#again").is_displayed(), "nobody here knows what it was"
     status, _ = api(stack.base_url, "POST", "/v1/sessions", game_body(session_id, 60_000))
     assert status == 201
     window.until(lambda s: s["view"] == "game" and s["status"] == "pending", 5, "the game")
@@ -192,7 +193,7 @@ def test_no_such_game_and_it_appears(stack, windows):
 
 def test_deleted(stack, windows):
     session_id = new_game(stack.base_url, 60_000)
-    both = [windows(page(stack.base_url, session_id)) for _ in range(2)]
+    both = [windows(page(stack.base_url, session_id), may_complain=True) for _ in range(2)]
     for window in both:
         window.until_live()
     api(stack.base_url, "DELETE", f"/v1/sessions/{session_id}")
@@ -208,6 +209,10 @@ def test_deleted(stack, windows):
     for window in both:
         window.until(lambda s: s["view"] == "missing", 5, "the end of its patience")
         assert "deleted" in window.find("#missing-title").text
+    both[1].click("#again")
+    for window in both:
+        shown = window.until(lambda s: s["view"] == "game" and s["status"] == "pending", 5, "the game")
+        assert shown["white"]["ms"] == 60_000
 
 
 @pytest.mark.parametrize("fragment", ["nonsense", "6f1d2c3b-4a5e"])

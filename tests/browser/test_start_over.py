@@ -1,10 +1,10 @@
 """Starting a game over must not lose it, whatever comes between."""
 
 import time
+import uuid
 
 from selenium.webdriver.support.ui import WebDriverWait
 from window import api, command, game_body, new_game, page, state
-import uuid
 
 
 def reset(window):
@@ -93,7 +93,7 @@ def test_redis_lost_in_between(make_stack, windows):
     session_id, both = running(stack, windows, 2)
     # Between deletion and creation: the creation is held back until Redis is gone.
     both[0].js(
-        """const real = globalThis.fetch; globalThis.gate = null;
+        """const real = globalThis.fetch;
         const held = new Promise((open) => { globalThis.open_gate = open; });
         chessClock.gate = false;
         globalThis.fetch = async (url, options) => {

@@ -40,6 +40,7 @@ let busy = false;
 let onHoldup = () => {}; // what is under way hears why it takes so long
 let kept = false; // a press has not been answered yet
 let gone = null; // why there is no game, while there is none
+let last = null; // how to start over what was shown last, see planOf()
 let starting = null; // { id, text, since, mine }: a game that is being started over
 let lost = false; // no connection, for longer than a moment
 let outage = null; // when the server was last without its store, see recovered()
@@ -124,7 +125,13 @@ function card(heading, text) {
 function missing(heading, text) {
   gone = heading;
   card(heading, text);
+  $('again').hidden = true;
   view('missing');
+}
+
+/** It is gone, and who was about to start it over may be, too: whoever has seen it can. */
+function offerAgain() {
+  $('again').hidden = last === null || last.id !== watch?.sessionId;
 }
 
 function signIn(e) {
@@ -180,12 +187,13 @@ function draw(state) {
   gone = null;
   clearTimeout(goneTimer);
   if (!starting?.mine) starting = null;
+  last = planOf(state);
   if ($('game').hidden) view('game');
   game.dataset.status = state.status;
   $('version').textContent = `v${state.version}`;
   $('primary').textContent = PRIMARY[state.status]?.[0] ?? 'Over';
   $('primary').disabled = !PRIMARY[state.status];
-  $('reset').disabled = state.status === 'pending';
+  $('reset').disabled = state.status === 'pending' || !last;
   if (state.status === 'pending' && $('reset-dialog').open) $('reset-dialog').close('no');
   for (const side of sides) {
     const p = player(side.place);
@@ -312,6 +320,7 @@ function onStore(available) {
 function notFound() {
   if (starting?.id === watch?.sessionId || gone) return;
   missing('No such game', 'It may have been deleted, or the link is incomplete.');
+  offerAgain();
 }
 
 /** The page itself only deletes a game to start it over, so that is what to expect. */
@@ -322,6 +331,7 @@ function onDeleted(id) {
     goneTimer = setTimeout(() => {
       starting = null;
       missing('This game was deleted', 'If somebody starts it over, it appears here.');
+      offerAgain();
     }, STARTING_FOR_MS);
   }
   if (location.hash.slice(1) === id) follow(id);
@@ -365,6 +375,7 @@ function route() {
   say('', 0);
   if (id) {
     view('loading', 'missing');
+    $('again').hidden = true;
     card('Loading the game…', '');
     follow(id);
     const plan = plans.read(id);
@@ -465,16 +476,23 @@ const plans = {
   },
 };
 
-/** The same game under the same address, so that every window follows. */
-function startOver() {
-  const state = watch?.state;
-  if (!state || starting) return;
+/** null for a session that this page cannot make again: it has not come from here. */
+function planOf(state) {
   const players = sides.map((side) => player(side.place));
+  const known = state.sync_mode === 'per_participant' && state.participants.length === 2;
+  if (!known) return null;
   const ids = players.map((p) => p.participant_id);
   const fresh = body(state.session_id, ids, players[0].allotted_ms, state.increment_ms);
-  const plan = { id: watch.sessionId, epoch: state.epoch, body: fresh };
-  plans.write(plan.id, plan);
-  carryOut(plan);
+  return { id: watch.sessionId, epoch: state.epoch, body: fresh };
+}
+
+/** The same game under the same address, so that every window follows. */
+function startOver() {
+  if (starting || !last || last.id !== watch?.sessionId) return;
+  if (gone) view('loading', 'missing');
+  gone = null;
+  plans.write(last.id, last);
+  carryOut(last);
 }
 
 async function carryOut(plan) {
@@ -608,8 +626,7 @@ function share() {
 }
 
 function reset() {
-  if (!watch?.state) return;
-  if (watch.state.status === 'pending') return;
+  if (!watch?.state || $('reset').disabled) return;
   $('reset-dialog').returnValue = '';
   $('reset-dialog').showModal();
 }
@@ -667,6 +684,7 @@ document.addEventListener('visibilitychange', () =>
 $('primary').addEventListener('click', primary);
 $('primary').setAttribute('aria-keyshortcuts', 'P');
 $('reset').addEventListener('click', reset);
+$('again').addEventListener('click', startOver);
 $('share').addEventListener('click', share);
 $('flip').addEventListener('click', KEYS.f);
 $('table').addEventListener('click', toggleTable);
