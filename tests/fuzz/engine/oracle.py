@@ -77,6 +77,8 @@ class Session:
         self.deleted = False
         policy = dict(body.get("action_on_timeout", {"type": "notify"}))
         policy["type"] = ALIASES.get(policy["type"], policy["type"])
+        if "winner_participant_id" in policy:
+            policy["winner_participant_id"] = self.name(self.place_of(policy["winner_participant_id"]))
         self.policy = policy
         self.advances = body.get("auto_advance", False)
         self.max_cycles = body.get("max_cycles")
@@ -267,7 +269,7 @@ class Session:
 
     def first(self):
         chosen = self.body.get("active_participant_id")
-        if chosen is not None:
+        if chosen is not None and not self.is_out(self.place_of(chosen)):
             return self.place_of(chosen)
         if self.mode == "per_group":
             return next((self.order(g[2])[0] for g in self.groups if self.order(g[2])), None)
@@ -593,6 +595,7 @@ class Session:
             "cycle_number": self.cycles(),
             "paused_at": iso(self.last("pause").at) if self.status == "paused" else None,
             "paused_total_ms": self.paused(self.touched),
+            "auto_advance": self.advances,
             "epoch": b["epoch"],
             "server_time": iso(now),
         }
