@@ -196,7 +196,9 @@ protocol_time_expired(struct buf *out, const char *id, const struct event *ev)
         buf_str(out, ",\"expired_participant_id\":");
         buf_json(out, ev->expired_id, strlen(ev->expired_id));
     }
-    buf_str(out, ",\"action_applied\":\"notify\"}");
+    buf_str(out, ",\"action_applied\":\"");
+    buf_str(out, timeout_action_name(ev->applied));
+    buf_str(out, "\"}");
 }
 
 void

@@ -37,6 +37,7 @@ struct conf {
     int64_t max_body_bytes;
     const char *metrics_allow; /* addresses and networks, comma-separated */
     int64_t outage_pause_ms;
+    int64_t switch_grace_ms;
     bool rate_limit_enabled;
     struct limit_rule rate_limit_switch, rate_limit_create, rate_limit_get, rate_limit_time,
         rate_limit_general;

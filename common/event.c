@@ -18,6 +18,7 @@ static const struct row_field event_fields[] = {
     { 'm', ROW_I64,  E(remaining_ms),   0,                 -1, 0, ROW_SPAN_MAX },
     { 'u', ROW_I64,  E(elapsed_ms),     0,                 -1, 0, ROW_SPAN_MAX },
     { 'n', ROW_I64,  E(cycle_number),   0,                 0,  0, ROW_COUNT_MAX },
+    { 'k', ROW_ENUM, E(applied),        TIMEOUT__MAX,      0,  0, 0 },
     { 'p', ROW_TEXT, E(participant_id), ID_LEN + 1,        0,  0, 0 },
     { 'x', ROW_TEXT, E(expired_id),     ID_LEN + 1,        0,  0, 0 },
     { 'o', ROW_TEXT, E(actor),          SESSION_OWNER_MAX, 0,  0, 0 },
@@ -65,6 +66,7 @@ event_encode(struct buf *out, const struct session *s, const struct change *c,
         .remaining_ms = c->remaining_ms,
         .elapsed_ms = c->elapsed_ms,
         .cycle_number = s->cycle_number,
+        .applied = c->reason == REASON_TIMEOUT ? s->on_timeout.type : TIMEOUT_NONE,
     };
 
     text_set(ev.session_id, sizeof(ev.session_id), s->id);

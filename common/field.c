@@ -352,7 +352,10 @@ check_present(struct check *c, const struct field *fd, struct json_object *v,
         check_enum(c, fd, v, at);
         break;
     case F_OBJECT:
-        check_free_object(c, fd, v, at);
+        if (fd->items != NULL)
+            check_object(c, fd->items, v, at);
+        else
+            check_free_object(c, fd, v, at);
         break;
     case F_ARRAY:
         check_array(c, fd, v, at);

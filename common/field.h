@@ -26,7 +26,7 @@ enum field_type {
     F_STR,  /* length in code points */
     F_ENUM, /* one_of "a|b|c" */
     F_BOOL,
-    F_OBJECT, /* free object, max bytes as JSON text */
+    F_OBJECT, /* free object, max bytes as JSON text; with `items` as these say */
     F_ARRAY,  /* of objects described by `items` */
 };
 

@@ -40,6 +40,8 @@ put_words(struct buf *out, const char *one_of)
     buf_char(out, ']');
 }
 
+static void put_closed(struct buf *out, const struct field *fields, const char *doc);
+
 void
 field_schema_one(struct buf *out, const struct field *fd)
 {
@@ -48,6 +50,10 @@ field_schema_one(struct buf *out, const struct field *fd)
         [F_BOOL] = "boolean", [F_OBJECT] = "object", [F_ARRAY] = "array",
     };
 
+    if (fd->type == F_OBJECT && fd->items != NULL) {
+        put_closed(out, fd->items, fd->doc);
+        return;
+    }
     buf_printf(out, "{\"type\":\"%s\"", types[fd->type]);
     if (fd->type == F_UUID)
         put_text(out, "format", "uuid");
@@ -86,13 +92,16 @@ put_spared(struct buf *out, const struct field *fd, bool first)
     buf_str(out, "}]}");
 }
 
-void
-field_schema(struct buf *out, const struct field *fields)
+static void
+put_closed(struct buf *out, const struct field *fields, const char *doc)
 {
     const struct field *fd;
     bool any_required = false, any_spared = false;
 
-    buf_str(out, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
+    buf_str(out, "{\"type\":\"object\",\"additionalProperties\":false");
+    if (doc != NULL)
+        put_text(out, "description", doc);
+    buf_str(out, ",\"properties\":{");
     for (fd = fields; fd->type != F_END; fd++) {
         if (fd != fields)
             buf_char(out, ',');
@@ -116,4 +125,10 @@ field_schema(struct buf *out, const struct field *fields)
         any_spared = true;
     }
     buf_str(out, any_spared ? "]}" : "}");
+}
+
+void
+field_schema(struct buf *out, const struct field *fields)
+{
+    put_closed(out, fields, NULL);
 }

@@ -11,28 +11,43 @@ is_before(const struct session *s, int32_t a, int32_t b)
     return a < b;
 }
 
+/* A timed hand-over leaves out those who have no time of their own left. */
+static bool
+can_be_on(const struct session *s, int32_t k, bool timed)
+{
+    if (s->p[k].out != OUT_NONE)
+        return false;
+    return !timed || !mode_ops(s->mode)->burns_banks || s->p[k].total_time_ms > 0;
+}
+
 static int32_t
-turn_first(const struct session *s)
+turn_lowest(const struct session *s, bool timed)
 {
     int32_t best = -1;
 
     for (int32_t k = 0; k < (int32_t)s->n; k++)
-        if (s->p[k].out == OUT_NONE && (best < 0 || is_before(s, k, best)))
+        if (can_be_on(s, k, timed) && (best < 0 || is_before(s, k, best)))
             best = k;
     return best;
 }
 
+static int32_t
+turn_first(const struct session *s)
+{
+    return turn_lowest(s, false);
+}
+
 /* The expired keep their place, those that are out do not; the last one goes on alone. */
 static int32_t
-turn_next(const struct session *s)
+turn_next(const struct session *s, bool timed)
 {
     int32_t best = -1;
 
     for (int32_t k = 0; k < (int32_t)s->n; k++)
-        if (s->p[k].out == OUT_NONE && is_before(s, s->active, k) &&
+        if (can_be_on(s, k, timed) && is_before(s, s->active, k) &&
             (best < 0 || is_before(s, k, best)))
             best = k;
-    return best >= 0 ? best : turn_first(s);
+    return best >= 0 ? best : turn_lowest(s, timed);
 }
 
 static int64_t
@@ -210,6 +225,7 @@ no_bank(const struct session *s, int32_t place, int64_t open)
 static const struct mode_ops modes[MODE__MAX] = {
     [MODE_PER_PARTICIPANT] = {
         .has_turns = true,
+        .burns_banks = true,
         .set_up = nothing_set_up,
         .burn = bank_burn,
         .left = bank_of,
@@ -259,6 +275,12 @@ mode_ops(enum sync_mode mode)
 }
 
 /* --- what all modes have in common --- */
+
+void
+mode_turn_count(struct session *s)
+{
+    turn_count(s);
+}
 
 void
 mode_charge(struct session *s, int64_t at)

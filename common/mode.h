@@ -11,6 +11,7 @@
 
 struct mode_ops {
     bool has_turns; /* needs participants; the end of its clock is theirs, not the session's */
+    bool burns_banks; /* of the participants, so that somebody may have no time */
     /* Complete a new session: what burns is filled. */
     void (*set_up)(struct session *s);
     /* Book running time that has passed since the last charge. */
@@ -26,7 +27,7 @@ struct mode_ops {
     /* Whose turn is the first, and who follows the open turn in rotation; -1: nobody is there.
      */
     int32_t (*first)(const struct session *s);
-    int32_t (*next)(const struct session *s);
+    int32_t (*next)(const struct session *s, bool timed); /* timed: of those who have time */
     /* The charged turn of s->active ends by a hand-over. Returns who was found at zero, -1. */
     int32_t (*hand_over)(struct session *s);
 };
@@ -34,6 +35,8 @@ struct mode_ops {
 /* The functions of a mode; NULL when it is not built. */
 const struct mode_ops *mode_ops(enum sync_mode mode);
 
+/* The turn of s->active has ended, and no other follows. */
+void mode_turn_count(struct session *s);
 /* Book the running time from cycle_started_at up to `at` (not before it). */
 void mode_charge(struct session *s, int64_t at);
 /* When the clock of a running session reaches zero, 0: none does. */

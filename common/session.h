@@ -24,6 +24,10 @@
 #define SESSION_PARTICIPANTS_MAX 1000
 #define SESSION_METADATA_MAX (10 * 1024)
 #define SESSION_OWNER_MAX 256
+#define SESSION_TEXT_MAX (64 * 4 + 1) /* 64 characters */
+#define SESSION_PENALTY_MAX 1024
+#define SESSION_CYCLES_DEFAULT 1000
+#define SESSION_CYCLES_MAX 100000
 #define SESSION_IDLE_MS (24 * 3600 * 1000LL)
 
 enum sync_mode {
@@ -77,6 +81,17 @@ enum change_reason {
     REASON__MAX
 };
 
+/* What an end of time leads to (spec sync, section 4). */
+enum timeout_action {
+    TIMEOUT_NONE, /* nothing was said: as TIMEOUT_NOTIFY */
+    TIMEOUT_NOTIFY,
+    TIMEOUT_END_SESSION,
+    TIMEOUT_SKIP_CYCLE,
+    TIMEOUT_AUTO_ACTION,
+    TIMEOUT_ELIMINATE,
+    TIMEOUT__MAX
+};
+
 enum participant_out { OUT_NONE, OUT_REMOVED, OUT_ELIMINATED, OUT__MAX };
 
 /* Wire words: "per_participant", "running", "session_created", "timeout", ...; "" for the 0
@@ -86,8 +101,12 @@ const char *sync_status_name(enum sync_status s);
 const char *event_type_name(enum event_type t);
 const char *change_reason_name(enum change_reason r);
 const char *participant_out_name(enum participant_out o);
+const char *timeout_action_name(enum timeout_action a); /* of TIMEOUT_NONE: "notify" */
 /* The member with that wire word, or the 0 member. */
 enum sync_mode sync_mode_parse(const char *s);
+enum timeout_action timeout_action_parse(const char *s); /* knows the aliases */
+/* Whether it hands a turn over, or is about one. */
+bool timeout_action_needs_turns(enum timeout_action a);
 /* Completed, expired or cancelled: it never changes again, but may be deleted. */
 bool sync_status_is_terminal(enum sync_status s);
 
@@ -124,9 +143,20 @@ struct session {
     int64_t allotted_ms;       /* global: the bank as created */
     int64_t time_used_ms;      /* global, count_up: running time as of the last change */
     int32_t active;            /* place in p[], -1 none */
+    int32_t first;             /* who begins, place in p[]; -1: by rotation */
+    bool auto_advance;
+    int64_t max_cycles;     /* per_cycle, 0 unlimited */
+    int64_t handed_over_at; /* when the last timed hand-over was committed */
+    struct {                /* never changes */
+        enum timeout_action type;
+        char action[SESSION_TEXT_MAX], outcome[SESSION_TEXT_MAX]; /* "" none */
+        char penalty[SESSION_PENALTY_MAX + 1]; /* JSON text of an object, "" none */
+        int32_t winner;                        /* place in p[], -1 none */
+    } on_timeout;
     struct {
         int64_t version, at; /* version 0: never */
         int32_t expired;     /* place in p[], -1 none */
+        enum timeout_action applied;
     } last_timeout;
     struct {
         enum change_reason reason; /* REASON_NONE until terminal */
@@ -166,8 +196,9 @@ struct change {
 
 /*
  * Complete a draft: the caller has set id, mode, participants (id, group_id, index,
- * total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms, max_time_ms, metadata, owner,
- * epoch. Sets the rest for version 1, pending. RC_OK; RC_VALIDATION with details
+ * total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms, max_time_ms, first,
+ * auto_advance, max_cycles, on_timeout (a place beyond the list: somebody unknown), metadata,
+ * owner, epoch. Sets the rest for version 1, pending. RC_OK; RC_VALIDATION with details
  * [{field,message,code}] for a mode that is not built yet, no participant where the mode needs
  * them, a duplicate participant_id (the first one that repeats an earlier one) or too much
  * metadata. Line breaks of the metadata become spaces.
@@ -192,12 +223,13 @@ struct command {
     int64_t expected_version;           /* 0: not asked for */
     const char *current_participant_id; /* switch guard, a UUID; NULL: none */
     const char *next_participant_id;    /* switch, a UUID; NULL: rotation */
+    int64_t grace_ms; /* for so long after a timed hand-over an unguarded switch is refused */
 };
 
 /*
  * Apply one command at `now_ms` (clamped up to the last instant of the session). The caller has
  * applied everything due. Order: guards (expected_version, current_participant_id), then the
- * transition table (spec sync, section 5).
+ * transition table (spec sync, section 5), then grace_ms.
  *
  * RC_OK: c tells the change; EVENT_NONE when the command changes nothing (complete of a
  * terminal session). RC_CONFLICT: a guard failed, details filled. RC_TRANSITION: with the

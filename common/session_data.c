@@ -67,6 +67,43 @@ participant_out_name(enum participant_out o)
     return o < OUT__MAX ? out_names[o] : "";
 }
 
+static const char *const timeout_names[TIMEOUT__MAX] = {
+    "notify", "notify", "end_session", "skip_cycle", "auto_action", "eliminate",
+};
+
+static const struct {
+    const char *word;
+    enum timeout_action action;
+} timeout_aliases[] = {
+    { "game_over", TIMEOUT_END_SESSION },
+    { "skip_question", TIMEOUT_SKIP_CYCLE },
+    { "auto_fold", TIMEOUT_AUTO_ACTION },
+};
+
+const char *
+timeout_action_name(enum timeout_action a)
+{
+    return a < TIMEOUT__MAX ? timeout_names[a] : "";
+}
+
+enum timeout_action
+timeout_action_parse(const char *s)
+{
+    for (size_t i = 0; i < sizeof(timeout_aliases) / sizeof(timeout_aliases[0]); i++)
+        if (strcmp(s, timeout_aliases[i].word) == 0)
+            return timeout_aliases[i].action;
+    for (int a = TIMEOUT_NOTIFY; a < TIMEOUT__MAX; a++)
+        if (strcmp(s, timeout_names[a]) == 0)
+            return (enum timeout_action)a;
+    return TIMEOUT_NONE;
+}
+
+bool
+timeout_action_needs_turns(enum timeout_action a)
+{
+    return a == TIMEOUT_SKIP_CYCLE || a == TIMEOUT_AUTO_ACTION || a == TIMEOUT_ELIMINATE;
+}
+
 enum sync_mode
 sync_mode_parse(const char *s)
 {
@@ -102,6 +139,8 @@ session_init(struct session *s)
     s->time_per_cycle_ms = -1;
     s->max_time_ms = -1;
     s->active = -1;
+    s->first = -1;
+    s->on_timeout.winner = -1;
     s->last_timeout.expired = -1;
     s->result.expired = -1;
     s->result.winner = -1;

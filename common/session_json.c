@@ -128,6 +128,46 @@ header_add(struct buf *out, const struct session *s)
 }
 
 static void
+text_add(struct buf *out, const char *name, const char *text)
+{
+    if (text[0] == '\0')
+        return;
+    buf_str(out, name);
+    buf_json(out, text, strlen(text));
+}
+
+static void
+action_add(struct buf *out, const struct session *s)
+{
+    text_add(out, ",\"action\":", s->on_timeout.action);
+    if (s->on_timeout.penalty[0] == '\0')
+        return;
+    LIT(out, ",\"penalty\":");
+    buf_str(out, s->on_timeout.penalty);
+}
+
+/* What was asked for when the session was created. */
+static void
+policy_add(struct buf *out, const struct session *s)
+{
+    LIT(out, ",\"auto_advance\":");
+    bool_add(out, s->auto_advance);
+    if (s->max_cycles > 0)
+        ms_add(out, ",\"max_cycles\":", s->max_cycles);
+    if (s->on_timeout.type == TIMEOUT_NONE)
+        return;
+    LIT(out, ",\"action_on_timeout\":{\"type\":");
+    word_add(out, timeout_action_name(s->on_timeout.type));
+    action_add(out, s);
+    text_add(out, ",\"outcome\":", s->on_timeout.outcome);
+    if (s->on_timeout.winner >= 0) {
+        LIT(out, ",\"winner_participant_id\":");
+        id_or_null(out, s, s->on_timeout.winner);
+    }
+    buf_char(out, '}');
+}
+
+static void
 timeout_add(struct buf *out, const struct session *s)
 {
     if (s->last_timeout.version == 0)
@@ -140,7 +180,10 @@ timeout_add(struct buf *out, const struct session *s)
         LIT(out, ",\"expired_participant_id\":");
         id_or_null(out, s, s->last_timeout.expired);
     }
-    LIT(out, ",\"action_applied\":\"notify\"}");
+    LIT(out, ",\"action_applied\":");
+    word_add(out, timeout_action_name(s->last_timeout.applied));
+    action_add(out, s);
+    buf_char(out, '}');
 }
 
 static void
@@ -158,6 +201,8 @@ result_add(struct buf *out, const struct session *s)
         LIT(out, ",\"winner_participant_id\":");
         id_or_null(out, s, s->result.winner);
     }
+    if (s->status == STATUS_EXPIRED)
+        text_add(out, ",\"outcome\":", s->on_timeout.outcome);
     buf_char(out, '}');
 }
 
@@ -187,6 +232,7 @@ extras_add(struct buf *out, const struct session *s, int64_t now)
     time_or_null(out, s->paused_at);
     LIT(out, ",\"paused_total_ms\":");
     buf_i64(out, s->paused_total_ms);
+    policy_add(out, s);
     timeout_add(out, s);
     if (deadline != 0) {
         LIT(out, ",\"deadline_at\":");

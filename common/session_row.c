@@ -6,8 +6,8 @@
 #include "row.h"
 #include "session.h"
 
-/* A header with the longest owner, every byte escaped, stays below this. */
-#define FIELD_VALUE_MAX 2048
+/* A row with the longest texts, every byte escaped, stays below this. */
+#define FIELD_VALUE_MAX 8192
 
 #define H(member) offsetof(struct session, member)
 #define P(member) offsetof(struct participant, member)
@@ -35,14 +35,28 @@ static const struct row_field header_fields[] = {
     { 'A', ROW_I64,  H(allotted_ms),          0,                0,  0, ROW_SPAN_MAX },
     { 'U', ROW_I64,  H(time_used_ms),         0,                0,  0, ROW_SPAN_MAX },
     { 'a', ROW_I32,  H(active),               0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'F', ROW_I32,  H(first),                0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'd', ROW_BOOL, H(auto_advance),         0,                0,  0, 0 },
+    { 'C', ROW_I64,  H(max_cycles),           0,                0,  0, ROW_COUNT_MAX },
+    { 'G', ROW_I64,  H(handed_over_at),       0,                0,  0, ROW_INSTANT_MAX },
     { 'v', ROW_I64,  H(last_timeout.version), 0,                0,  0, ROW_COUNT_MAX },
     { 't', ROW_I64,  H(last_timeout.at),      0,                0,  0, ROW_INSTANT_MAX },
     { 'e', ROW_I32,  H(last_timeout.expired), 0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'L', ROW_ENUM, H(last_timeout.applied), TIMEOUT__MAX,     0,  0, 0 },
     { 'R', ROW_ENUM, H(result.reason),        REASON__MAX,      0,  0, 0 },
     { 'E', ROW_I32,  H(result.expired),       0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
     { 'W', ROW_I32,  H(result.winner),        0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
     { 'o', ROW_TEXT, H(owner),                SESSION_OWNER_MAX, 0, 0, 0 },
     { 0,   ROW_END,  0,                       0,                0,  0, 0 },
+};
+
+static const struct row_field timeout_fields[] = {
+    { 't', ROW_ENUM, H(on_timeout.type),    TIMEOUT__MAX,            0,  0, 0 },
+    { 'a', ROW_TEXT, H(on_timeout.action),  SESSION_TEXT_MAX,        0,  0, 0 },
+    { 'o', ROW_TEXT, H(on_timeout.outcome), SESSION_TEXT_MAX,        0,  0, 0 },
+    { 'p', ROW_TEXT, H(on_timeout.penalty), SESSION_PENALTY_MAX + 1, 0,  0, 0 },
+    { 'w', ROW_I32,  H(on_timeout.winner),  0,                       -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 0,   ROW_END,  0,                     0,                       0,  0, 0 },
 };
 
 static const struct row_field participant_fields[] = {
@@ -89,6 +103,7 @@ place_name(char out[SESSION_FIELD_MAX], size_t k)
 void
 session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
 {
+    bool is_new = all || (s->dirty && s->version == 1);
     char name[SESSION_FIELD_MAX];
     struct buf row;
 
@@ -97,8 +112,12 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
         row_encode(&row, header_fields, s);
         emit(&row, fn, ctx, "h");
     }
-    if ((all || (s->dirty && s->version == 1)) && s->metadata != NULL)
+    if (is_new && s->metadata != NULL)
         fn(ctx, "m", s->metadata, strlen(s->metadata));
+    if (is_new && s->on_timeout.type != TIMEOUT_NONE) {
+        row_encode(&row, timeout_fields, s);
+        emit(&row, fn, ctx, "t");
+    }
     for (size_t k = 0; k < s->n; k++) {
         if (!all && !s->p[k].dirty)
             continue;
@@ -180,6 +199,8 @@ session_field_set(struct session *s, const char *name, size_t name_len, const ch
 
     if (name_len == 1 && *name == 'h')
         return header_set(s, value, len, f);
+    if (name_len == 1 && *name == 't')
+        return row_decode(value, len, timeout_fields, s, f);
     if (name_len == 1 && *name == 'm')
         return metadata_set(s, value, len, f);
     if (name_len < 2 || name[0] != 'p' || name[1] != ':')
@@ -252,7 +273,8 @@ session_fields_done(struct session *s, struct fail *f)
         if (s->p[k].id[0] == '\0')
             return fail_log(f, RC_STATE_UNREADABLE, "participant %zu is missing", k);
     if (!is_place(s, s->active) || !is_place(s, s->last_timeout.expired) ||
-        !is_place(s, s->result.expired) || !is_place(s, s->result.winner))
+        !is_place(s, s->result.expired) || !is_place(s, s->result.winner) ||
+        !is_place(s, s->first) || !is_place(s, s->on_timeout.winner))
         return fail_log(f, RC_STATE_UNREADABLE, "a place beyond the list");
     if (!somebody_is_in(s))
         return fail_log(f, RC_STATE_UNREADABLE, "nobody is left to take a turn");

@@ -1,7 +1,8 @@
 /*
  * session_row.h - a session as the fields of its Redis hash, and back.
  *
- * Fields: `h` the header, `m` the metadata as sent (absent when there is none),
+ * Fields: `h` the header, `m` the metadata as sent and `t` what follows a timeout (absent when
+ * there is none),
  * `p:<k>` one participant (k = place in the list). `v` (version), `e` (epoch as committed), `c`
  * (commit id) are the commit's own (session_store.h). The same field/value pairs travel in
  * events.
@@ -20,15 +21,15 @@ struct buf;
 
 /*
  * Walk the fields of s: those marked dirty, or all. `fn` gets name and value, both
- * borrowed until it returns. The metadata never changes: it goes with the dirty header of
- * version 1 only.
+ * borrowed until it returns. The metadata and `t` never change: they go with the dirty
+ * header of version 1 only.
  */
 void session_fields(const struct session *s, bool all,
                     void (*fn)(void *ctx, const char *name, const char *value, size_t len),
                     void *ctx);
 
 /*
- * Take one field into s (initialised; p[] grows as needed). Names other than h, m, p:<k> are
+ * Take one field into s (initialised; p[] grows as needed). Names other than h, m, t, p:<k> are
  * ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for session_fini.
  */
 enum rc session_field_set(struct session *s, const char *name, size_t name_len,

@@ -24,6 +24,9 @@
 #define STATUS \
     "'type':'string','enum':['pending','running','paused','completed','expired','cancelled']"
 
+#define TIMEOUT_TYPE \
+    "'type':'string','enum':['notify','end_session','skip_cycle','auto_action','eliminate']"
+
 struct member {
     const char *name;
     const char *schema;
@@ -47,11 +50,22 @@ static const struct member participant[] = {
     { NULL, NULL, false, NULL },
 };
 
+static const struct member action_on_timeout[] = {
+    { "type", TIMEOUT_TYPE, true, "What happens when a clock reaches zero; of several words for the same the first." },
+    { "action", TEXT, false, "What is announced." },
+    { "penalty", "'type':'object','additionalProperties':true", false, "As it was sent." },
+    { "outcome", TEXT, false, "Goes into the result." },
+    { "winner_participant_id", UUID, false, "Goes into the result." },
+    { NULL, NULL, false, NULL },
+};
+
 static const struct member last_timeout[] = {
     { "version", INTEGER, true, "The version that the expiry made." },
     { "at", INSTANT, true, "When the clock reached zero." },
     { "expired_participant_id", UUID, false, "Whose it was." },
-    { "action_applied", TEXT, true, "What was done about it." },
+    { "action_applied", TIMEOUT_TYPE, true, "What was done about it." },
+    { "action", TEXT, false, "As created." },
+    { "penalty", "'type':'object','additionalProperties':true", false, "As created." },
     { NULL, NULL, false, NULL },
 };
 
@@ -59,6 +73,7 @@ static const struct member result[] = {
     { "reason", "'type':'string','enum':['timeout','last_one_left','cycles_done','completed','cancelled']", true, "Why the session ended." },
     { "expired_participant_id", UUID, false, "Whose time was used up." },
     { "winner_participant_id", UUID, false, "Who won." },
+    { "outcome", TEXT, false, "As created, when the session ended as expired." },
     { NULL, NULL, false, NULL },
 };
 
@@ -85,6 +100,9 @@ static const struct member state[] = {
     { "cycle_number", COUNT, true, "0 before the start, then 1 for the first turn." },
     { "paused_at", INSTANT_OR_NULL, true, "Since when the session is paused." },
     { "paused_total_ms", COUNT, true, "Time spent paused, as of the last change." },
+    { "auto_advance", FLAG, true, "Whether the turn is handed over when its time is up." },
+    { "max_cycles", COUNT, false, "per_cycle: how many turns there are." },
+    { "action_on_timeout", REF("ActionOnTimeout"), false, "What happens when a clock reaches zero." },
     { "last_timeout", REF("LastTimeout"), false, "The newest expiry." },
     { "deadline_at", INSTANT, false, "When the running clock reaches zero." },
     { "result", REF("Result"), false, "How it ended." },
@@ -160,6 +178,7 @@ static const struct {
     { "SyncState", state, NULL, "A session, complete." },
     { "SyncStateMinimal", state, "participants", "A session without its participants." },
     { "Participant", participant, NULL, "One who takes turns." },
+    { "ActionOnTimeout", action_on_timeout, NULL, "What happens when a clock reaches zero." },
     { "LastTimeout", last_timeout, NULL, "A clock that reached zero." },
     { "Result", result, NULL, "How a session ended." },
     { "SwitchResult", switch_result, NULL, "What a switch shows." },

@@ -24,11 +24,25 @@ export interface SyncParticipant {
   out?: 'removed' | 'eliminated';
 }
 
+export type TimeoutAction =
+  'notify' | 'end_session' | 'skip_cycle' | 'auto_action' | 'eliminate';
+
+/** What happens when a clock reaches zero. */
+export interface ActionOnTimeout {
+  type: TimeoutAction;
+  action?: string;
+  penalty?: Record<string, unknown>;
+  outcome?: string;
+  winner_participant_id?: string;
+}
+
 export interface LastTimeout {
   version: number;
   at: Instant;
   expired_participant_id?: string;
   action_applied?: string | null;
+  action?: string;
+  penalty?: Record<string, unknown>;
 }
 
 export interface SessionResult {
@@ -68,6 +82,10 @@ export interface SyncState {
   updated_at: Instant;
   paused_at?: Instant | null;
   paused_total_ms: number;
+  auto_advance: boolean;
+  /** per_cycle: the session is completed after so many turns. */
+  max_cycles?: number;
+  action_on_timeout?: ActionOnTimeout;
   /** When the running clock reaches zero. */
   deadline_at?: Instant;
   last_timeout?: LastTimeout;
@@ -112,6 +130,13 @@ export interface CreateSession {
   time_per_cycle_ms?: number;
   increment_ms?: number;
   max_time_ms?: number;
+  /** Who begins; by rotation when it is left out. */
+  active_participant_id?: string;
+  auto_advance?: boolean;
+  max_cycles?: number;
+  action_on_timeout?: Omit<ActionOnTimeout, 'type'> & {
+    type: TimeoutAction | 'game_over' | 'skip_question' | 'auto_fold';
+  };
   metadata?: Record<string, unknown>;
 }
 

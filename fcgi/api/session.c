@@ -6,6 +6,7 @@
 #include "fcgi/api/api.h"
 
 #include "common/arena.h"
+#include "common/conf.h"
 #include "common/etag.h"
 #include "common/log.h"
 #include "common/session_json.h"
@@ -164,6 +165,7 @@ command(struct req *rq, enum command_type type, guard_print *print, struct fail 
         .expected_version = body_int(rq->body.json, "expected_version", 0),
         .current_participant_id = body_str(rq->body.json, "current_participant_id"),
         .next_participant_id = body_str(rq->body.json, "next_participant_id"),
+        .grace_ms = request_header(rq, "HTTP_IF_MATCH") ? 0 : rq->app->conf->switch_grace_ms,
     };
     struct session *s = new_session(rq);
     struct store_result res = { 0 };

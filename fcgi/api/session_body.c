@@ -58,6 +58,24 @@ static const struct field participant_fields[] = {
     { .type = F_END },
 };
 
+static const struct field timeout_fields[] = {
+    { .name = "type", .type = F_ENUM, .label = "Action type", .required = true,
+      .one_of = "notify|end_session|game_over|skip_cycle|skip_question|auto_action|auto_fold|eliminate",
+      .doc = "notify: the turn goes on (where the clock is the session's, it ends). end_session "
+             "(game_over): the session ends. skip_cycle (skip_question): the turn is handed over. "
+             "auto_action (auto_fold): the action is announced. eliminate: out, and handed over." },
+    { .name = "action", .type = F_STR, .label = "Action", .min = 1, .max = 64,
+      .doc = "Announced as it is, for example fold." },
+    { .name = "penalty", .type = F_OBJECT, .label = "Penalty", .max = SESSION_PENALTY_MAX,
+      .doc = "Shown in last_timeout as it is." },
+    { .name = "outcome", .type = F_STR, .label = "Outcome", .min = 1, .max = 64,
+      .doc = "Shown in the result of a session that ends as expired." },
+    { .name = "winner_participant_id", .type = F_UUID, .label = "Winner",
+      .doc = "Who wins when the session ends as expired; with end_session and two of them it is "
+             "otherwise the other one." },
+    { .type = F_END },
+};
+
 const struct field session_create_fields[] = {
     { .name = "session_id", .type = F_UUID, .label = "Session ID",
       .doc = "Chosen by the client; made by the server when it is left out." },
@@ -88,6 +106,15 @@ const struct field session_create_fields[] = {
       .doc = "per_participant: added to a bank at each hand-over (Fischer). Elsewhere stored and returned." },
     { .name = "max_time_ms", .type = F_INT, AMOUNT("Max time"),
       .doc = "count_up: where the session ends. Elsewhere stored and returned." },
+    { .name = "active_participant_id", .type = F_UUID, .label = "Active participant ID",
+      .doc = "Who begins; by rotation when it is left out." },
+    { .name = "auto_advance", .type = F_BOOL, .label = "auto_advance",
+      .doc = "Whether the turn is handed over when its time is up. Modes with turns only." },
+    { .name = "max_cycles", .type = F_INT, .label = "Max cycles", .min = 1, .max = SESSION_CYCLES_MAX,
+      .doc = "per_cycle: the session is completed after so many turns; 1000 by default where turns "
+             "are handed over by time." },
+    { .name = "action_on_timeout", .type = F_OBJECT, .label = "Action on timeout",
+      .items = timeout_fields, .doc = "What happens when a clock reaches zero." },
     { .name = "metadata", .type = F_OBJECT, .label = "Metadata", .max = SESSION_METADATA_MAX,
       .doc = "Any object of at most 10 KB, returned as sent." },
     { .type = F_END },
@@ -125,11 +152,43 @@ fill_participant(struct session *s, struct json_object *from)
     p->total_time_ms = body_int(from, "total_time_ms", 0);
 }
 
+/* A place, -1 when nobody is named, one beyond the list for somebody unknown. */
+static int32_t
+place_of(const struct session *s, const char *id)
+{
+    int32_t place = id == NULL ? -1 : session_find(s, id);
+
+    return id != NULL && place < 0 ? SESSION_PARTICIPANTS_MAX : place;
+}
+
+/* The length has been checked in characters; more than 64 of them do not fit. */
+static void
+fill_text(char *out, size_t size, const char *text)
+{
+    if (text != NULL)
+        snprintf(out, size, "%s", text);
+}
+
+static void
+fill_timeout(struct session *s, struct json_object *from)
+{
+    struct json_object *penalty = NULL;
+
+    s->on_timeout.type = timeout_action_parse(body_str(from, "type"));
+    fill_text(s->on_timeout.action, sizeof(s->on_timeout.action), body_str(from, "action"));
+    fill_text(s->on_timeout.outcome, sizeof(s->on_timeout.outcome), body_str(from, "outcome"));
+    s->on_timeout.winner = place_of(s, body_str(from, "winner_participant_id"));
+    if (json_object_object_get_ex(from, "penalty", &penalty))
+        fill_text(s->on_timeout.penalty, sizeof(s->on_timeout.penalty),
+                  json_object_to_json_string_ext(penalty, JSON_C_TO_STRING_PLAIN |
+                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
 void
 session_body_draft(struct session *s, struct json_object *body, const char *owner)
 {
     const char *id = body_str(body, "session_id");
-    struct json_object *metadata = NULL;
+    struct json_object *metadata = NULL, *timeout = NULL;
 
     if (id != NULL)
         memcpy(s->id, id, ID_LEN + 1);
@@ -147,4 +206,9 @@ session_body_draft(struct session *s, struct json_object *body, const char *owne
             metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     for (size_t i = 0; i < body_array_len(body, "participants"); i++)
         fill_participant(s, body_array_at(body, "participants", i));
+    s->first = place_of(s, body_str(body, "active_participant_id"));
+    s->auto_advance = body_bool(body, "auto_advance", false);
+    s->max_cycles = body_int(body, "max_cycles", 0);
+    if (json_object_object_get_ex(body, "action_on_timeout", &timeout))
+        fill_timeout(s, timeout);
 }

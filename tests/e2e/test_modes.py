@@ -110,3 +110,75 @@ def test_what_each_mode_needs(api, mode, left_out, refused):
     answer = api.call("POST", "/v1/sessions", 400 if refused else 201, json=sent)
     if refused:
         assert [fault["field"] for fault in answer["error"]["details"]] == [left_out]
+
+
+# --- when a clock reaches zero --------------------------------------------------------------------------------------
+
+
+def test_a_quiz_goes_on_by_itself_until_its_last_question(api):
+    sent = api.create("per_cycle", 2, time_per_cycle_ms=1000, max_cycles=2, auto_advance=True,
+                      action_on_timeout={"type": "skip_question", "penalty": {"points": -5}})
+    first, second = (one["participant_id"] for one in sent["participants"])
+    with watch(api.stack, sent["session_id"]) as watcher:
+        state = api.command(sent, "start")
+        assert state["action_on_timeout"] == {"type": "skip_cycle", "penalty": {"points": -5}} and state["max_cycles"] == 2
+        turn = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["version"] == 3)["state"]
+        assert turn["active_participant_id"] == second and turn["cycle_number"] == 2
+        assert turn["last_timeout"] == {"version": 3, "at": turn["updated_at"], "expired_participant_id": first,
+                                        "action_applied": "skip_cycle", "penalty": {"points": -5}}
+        expired = watcher.wait_for("TIME_EXPIRED")
+        assert (expired["expired_participant_id"], expired["action_applied"]) == (first, "skip_cycle")
+        end = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["version"] == 4)["state"]
+    assert end["status"] == "completed"
+    assert end["result"] == {"reason": "cycles_done", "expired_participant_id": second}
+
+
+def test_game_over_names_the_winner(api):
+    sent = api.create("per_participant", 2, bank=1000, action_on_timeout={"type": "game_over", "outcome": "flag"})
+    first, second = (one["participant_id"] for one in sent["participants"])
+    api.command(sent, "start")
+    time.sleep(1.2)
+    state = api.get(sent)
+    assert state["status"] == "expired"
+    assert state["result"] == {"reason": "timeout", "expired_participant_id": first, "winner_participant_id": second, "outcome": "flag"}
+
+
+def test_the_last_one_left_wins(api):
+    sent = api.create("per_participant", 2, bank=1000, action_on_timeout={"type": "eliminate"})
+    api.command(sent, "start")
+    time.sleep(1.2)
+    state = api.get(sent)
+    assert state["status"] == "completed" and state["result"]["reason"] == "last_one_left"
+    assert state["participants"][0]["out"] == "eliminated"
+
+
+def test_a_switch_that_came_too_late_hands_nothing_over(api):
+    sent = api.create("per_cycle", 2, time_per_cycle_ms=1000, auto_advance=True)
+    second = sent["participants"][1]["participant_id"]
+    with watch(api.stack, sent["session_id"]) as watcher:
+        api.command(sent, "start")
+        watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["version"] == 3)
+        answer = api.command(sent, "switch", 409)
+    assert answer["error"]["code"] == "CONFLICT" and answer["error"]["details"] == {"active_participant_id": second}
+    assert api.command(sent, "switch", json={"current_participant_id": second})["cycle_number"] == 3
+
+
+def test_who_begins_can_be_named(api):
+    sent = body(3)
+    second = sent["participants"][1]["participant_id"]
+    api.call("POST", "/v1/sessions", 201, json={**sent, "active_participant_id": second.upper()})
+    assert api.command(sent, "start")["active_participant_id"] == second
+
+
+@pytest.mark.parametrize("mode,more,field", [
+    ("global", {"action_on_timeout": {"type": "eliminate"}}, "action_on_timeout.type"),
+    ("count_up", {"auto_advance": True}, "auto_advance"),
+    ("per_participant", {"max_cycles": 5}, "max_cycles"),
+    ("per_participant", {"active_participant_id": "11111111-1111-4111-8111-111111111111"}, "active_participant_id"),
+    ("per_participant", {"action_on_timeout": {"type": "explode"}}, "action_on_timeout.type"),
+    ("per_participant", {"action_on_timeout": {}}, "action_on_timeout.type"),
+    ("per_participant", {"action_on_timeout": {"type": "notify", "surprise": 1}}, "action_on_timeout.surprise"),
+    ("per_participant", {"action_on_timeout": {"type": "notify", "penalty": {"x": "y" * 1100}}}, "action_on_timeout.penalty")])
+def test_rules_that_make_no_sense_are_refused(api, mode, more, field):
+    answer = api.call("POST", "/v1/sessions", 400, json=body(sync_mode=mode, **more))
+    assert [fault["field"] for fault in answer["error"]["details"]] == [field]

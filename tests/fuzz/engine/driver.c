@@ -8,8 +8,8 @@
  * invariant ends the program with the line that broke it.
  *
  *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
- * ... start, switch, pause, resume, complete, cancel, delete  [v= cur= next=] read; recover
- * from=
+ * ... [first=id adv=1 cycles= act= action= outcome= penalty= winner=id] start, switch, pause,
+ * resume, complete, cancel, delete  [v= cur= next=] read; recover from=
  */
 #include "common/arena.h"
 #include "common/buf.h"
@@ -19,6 +19,7 @@
 #include <inttypes.h>
 
 #define ENDED_TTL_MS 3600000LL
+#define GRACE_MS 300
 #define TEXT_MAX (4 * 1024 * 1024)
 
 static long line_number;
@@ -106,11 +107,15 @@ static void
 hold_participant(size_t k, const struct change *c)
 {
     const struct participant *was = &before.p[k], *is = &live.p[k];
-    bool handed_over = c->type == EVENT_CYCLE_SWITCHED && c->participant == (int32_t)k;
+    bool is_about = c->participant == (int32_t)k;
+    bool handed_over = c->type == EVENT_CYCLE_SWITCHED && is_about;
+    bool ended_turn = handed_over || (c->type == EVENT_SESSION_COMPLETED && is_about &&
+                                      live.result.reason != REASON_COMPLETED);
 
     hold_bank(was, is, handed_over, c->expired >= 0);
     HOLD(is->time_used_ms >= was->time_used_ms);
-    HOLD(is->cycle_count == was->cycle_count + (handed_over ? 1 : 0));
+    HOLD(is->cycle_count == was->cycle_count + (ended_turn ? 1 : 0));
+    HOLD(is->out == was->out || (is->out == OUT_ELIMINATED && c->expired == (int32_t)k));
     HOLD(is->allotted_ms == was->allotted_ms && is->index == was->index);
     HOLD(strcmp(is->id, was->id) == 0);
     HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
@@ -275,6 +280,14 @@ participant_take(char *spec)
     p->out = (enum participant_out)strtol(field[4], NULL, 10);
 }
 
+static int32_t
+place_take(const char *id)
+{
+    int32_t place = session_find(&live, id);
+
+    return place < 0 ? SESSION_PARTICIPANTS_MAX : place;
+}
+
 static void
 draft_take(const char *key, char *value)
 {
@@ -298,6 +311,22 @@ draft_take(const char *key, char *value)
         live.metadata = xstrdup(value);
     else if (strcmp(key, "p") == 0)
         participant_take(value);
+    else if (strcmp(key, "first") == 0)
+        live.first = place_take(value);
+    else if (strcmp(key, "adv") == 0)
+        live.auto_advance = *value == '1';
+    else if (strcmp(key, "cycles") == 0)
+        live.max_cycles = strtoll(value, NULL, 10);
+    else if (strcmp(key, "act") == 0)
+        live.on_timeout.type = timeout_action_parse(value);
+    else if (strcmp(key, "action") == 0)
+        text_take(live.on_timeout.action, sizeof(live.on_timeout.action), value);
+    else if (strcmp(key, "outcome") == 0)
+        text_take(live.on_timeout.outcome, sizeof(live.on_timeout.outcome), value);
+    else if (strcmp(key, "penalty") == 0)
+        text_take(live.on_timeout.penalty, sizeof(live.on_timeout.penalty), value);
+    else if (strcmp(key, "winner") == 0)
+        live.on_timeout.winner = place_take(value);
     else
         HOLD(!"a key of create");
 }
@@ -375,7 +404,7 @@ guard_take(struct command *cmd, const char *key, char *value)
 static bool
 run_command(enum command_type type, char *args, int64_t now, struct change *c, struct fail *f)
 {
-    struct command cmd = { .type = type };
+    struct command cmd = { .type = type, .grace_ms = GRACE_MS };
     char *word;
 
     for (word = word_next(&args); word != NULL; word = word_next(&args)) {

@@ -75,7 +75,49 @@ def random_body(rng):
         body["owner"] = rng.choice(("user-1", "%", "a%20b", "\u00e4\u00f6\"\\", "x" * 255))
     if rng.random() < 0.2:
         body["metadata"] = rng.choice(({}, {"a": [1, {"b": "c\n"}]}, {"\u20ac": "%20=,"}))
+    random_policy(rng, body)
     return body
+
+
+def random_policy(rng, body):
+    """Rules for the end of time, sometimes ones that the mode cannot have."""
+    people = body["participants"]
+    anybody = lambda: mixed(rng, rng.choice(people)["participant_id"])
+    if rng.random() < 0.4:
+        kinds = ("notify", "end_session", "game_over") if body["sync_mode"] in WHOLE and rng.random() < 0.9 \
+            else ("notify", "end_session", "game_over", "skip_cycle", "skip_question", "auto_action", "auto_fold", "eliminate", "eliminate")
+        policy = body["action_on_timeout"] = {"type": rng.choice(kinds)}
+        for key, values in (("action", ("fold", "\u20ac%")), ("outcome", ("lost", "x" * 64)),
+                            ("penalty", ({}, {"points": -5}))):
+            if rng.random() < 0.2:
+                policy[key] = rng.choice(values)
+        if rng.random() < 0.2 and people:
+            policy["winner_participant_id"] = rng.choice((anybody, anybody, lambda: uuid(rng)))()
+    has_turns = body["sync_mode"] not in WHOLE
+    if rng.random() < (0.3 if has_turns else 0.02):
+        body["auto_advance"] = True
+    if rng.random() < (0.3 if body["sync_mode"] == "per_cycle" else 0.01):
+        body["max_cycles"] = rng.choice((1, 2, 5, 9))
+    if rng.random() < 0.2 and people:
+        body["active_participant_id"] = rng.choice((anybody, anybody, anybody, lambda: uuid(rng)))()
+
+
+def policy_fault(body):
+    """What is wrong with the rules, or None."""
+    ids = [p["participant_id"].lower() for p in body["participants"]]
+    policy = body.get("action_on_timeout", {})
+    unknown = lambda key, name: key in name and name[key].lower() not in ids
+    if unknown("active_participant_id", body):
+        return invalid("active_participant_id", "Participant not found in session", "invalid_value")
+    if unknown("winner_participant_id", policy):
+        return invalid("action_on_timeout.winner_participant_id", "Participant not found in session", "invalid_value")
+    if body["sync_mode"] in WHOLE and policy.get("type", "notify") not in ("notify", "end_session", "game_over"):
+        return invalid("action_on_timeout.type", "This action needs a mode with turns", "invalid_value")
+    if body["sync_mode"] in WHOLE and body.get("auto_advance"):
+        return invalid("auto_advance", "auto_advance needs a mode with turns", "invalid_value")
+    if body["sync_mode"] != "per_cycle" and "max_cycles" in body:
+        return invalid("max_cycles", "max_cycles needs mode per_cycle", "invalid_value")
+    return None
 
 
 def create_line(body, now, mode):
@@ -91,6 +133,16 @@ def create_line(body, now, mode):
         words.append("p=%s,%d,%d,%s,%d" % (p["participant_id"], p["participant_index"],
                                            p["total_time_ms"], p.get("group_id", "-"),
                                            OUT[p.get("out", "")]))
+    policy = body.get("action_on_timeout", {})
+    for key, name, where in (("first", "active_participant_id", body), ("cycles", "max_cycles", body),
+                             ("act", "type", policy), ("action", "action", policy),
+                             ("outcome", "outcome", policy), ("winner", "winner_participant_id", policy)):
+        if name in where:
+            words.append("%s=%s" % (key, where[name]))
+    if body.get("auto_advance"):
+        words.append("adv=1")
+    if "penalty" in policy:
+        words.append("penalty=" + json.dumps(policy["penalty"], separators=(",", ":")))
     return " ".join(words)
 
 
@@ -135,6 +187,7 @@ class Life:
             people[k]["participant_id"] = mixed(rng, people[rng.randrange(k)]["participant_id"])
             error = invalid("participants.%d.participant_id" % k,
                             "Participant ID must be unique in the session", "duplicate")
+        error = error or policy_fault(body)
         self.session = None if error else Session(body, self.now, ENDED_TTL)
         changes = [] if error else [self.session.change("session_created")]
         self.record(create_line(body, self.now, mode), changes, error)
@@ -231,10 +284,16 @@ def explain(seed, life, k, got):
     want = life.expected[k]
     print("seed %d: the engine and the oracle differ at the last line of" % seed)
     print("\n".join(life.lines[:k + 1]))
-    for key in want:
-        if want[key] != got.get(key):
-            print("%s\n  oracle %s\n  engine %s" % (key, json.dumps(want[key]),
-                                                   json.dumps(got.get(key))))
+    differ(want, got, "")
+
+
+def differ(want, got, name):
+    """Print the members that differ, not all that they are in."""
+    if isinstance(want, dict) and isinstance(got, dict):
+        for key in sorted(want.keys() | got.keys()):
+            differ(want.get(key), got.get(key), name + "." + key)
+    elif want != got:
+        print("%s\n  oracle %s\n  engine %s" % (name, json.dumps(want), json.dumps(got)))
 
 
 def batch(job):

@@ -49,12 +49,18 @@ apply(struct session *s, enum command_type type, int64_t now, struct change *c)
 static void
 sample(struct session *s, struct change *c)
 {
+    static const enum sync_mode modes[] = { MODE_PER_PARTICIPANT, MODE_PER_CYCLE, MODE_GLOBAL,
+                                            MODE_COUNT_UP };
     int64_t now = T0;
 
     session_init(s);
     id_uuid4(s->id);
     epoch_make(s->epoch, T0 * 1000, (int64_t)draw(9));
-    s->mode = MODE_PER_PARTICIPANT;
+    s->mode = modes[draw(sizeof(modes) / sizeof(*modes))];
+    s->auto_advance = s->mode <= MODE_PER_CYCLE && draw(2) == 0;
+    if (s->mode <= MODE_PER_CYCLE)
+        s->on_timeout.type = (enum timeout_action)draw(TIMEOUT__MAX);
+    memcpy(s->on_timeout.penalty, "{\"points\":-5}", 14);
     s->total_time_ms = 60000;
     s->increment_ms = (int64_t)draw(3) * 100;
     s->max_time_ms = draw(2) == 0 ? -1 : 5000;
@@ -178,9 +184,10 @@ live_on(struct session *s)
             break;
         if (draw(8) == 0)
             session_recover(s, now, &c);
-        apply(s, (enum command_type)(1 + draw(6)), now, &c);
+        apply(s, (enum command_type)(1 + draw(COMMAND__MAX - 1)), now, &c);
         for (size_t k = 0; k < s->n; k++)
-            assert_true(session_remaining(s, k, now) >= 0);
+            assert_true(session_remaining(s, k, now) >= (s->mode == MODE_COUNT_UP ? -1 : 0));
+        assert_true(session_clock(s, now) >= -1);
         now += (int64_t)draw(5000);
     }
     buf_fini(&out);

@@ -108,6 +108,7 @@ test_defaults(void **state)
     assert_int_equal(c->fcgi_socket_mode, 0660);
     assert_int_equal(c->drain_ms, 15000);
     assert_int_equal(c->outage_pause_ms, 30000);
+    assert_int_equal(c->switch_grace_ms, 300);
     assert_int_equal(c->session_cache_ttl_ms, 3600000);
     assert_int_equal(c->ws_port, 3001);
     assert_int_equal(c->ws_heartbeat_ms, 5000);

@@ -82,7 +82,7 @@ a_new_session_looks_like_the_contract(void **state)
           "\"session_started_at\":null,\"session_completed_at\":null,\"increment_ms\":0,"
           "\"created_at\":\"2026-11-22T15:46:43.096Z\","
           "\"updated_at\":\"2026-11-22T15:46:43.096Z\",\"cycle_number\":0,\"paused_at\":null,"
-          "\"paused_total_ms\":0,\"epoch\":\"E1\","
+          "\"paused_total_ms\":0,\"auto_advance\":false,\"epoch\":\"E1\","
           "\"server_time\":\"2026-11-22T15:46:43.101Z\"}");
     session_fini(&s);
 }
@@ -102,6 +102,13 @@ every_optional_field_has_its_place(void **state)
     s.p[1].out = OUT_REMOVED;
     run(&s, COMMAND_START, T0 + 10);
     run(&s, COMMAND_PAUSE, T0 + 1010);
+    s.auto_advance = true;
+    s.max_cycles = 9;
+    s.on_timeout.type = TIMEOUT_ELIMINATE;
+    s.on_timeout.winner = 1;
+    memcpy(s.on_timeout.action, "fold \"", 7);
+    memcpy(s.on_timeout.outcome, "lost", 5);
+    memcpy(s.on_timeout.penalty, "{\"p\":-5}", 9);
     s.last_timeout.version = 2;
     s.last_timeout.at = T0 + 1000;
     s.last_timeout.expired = 0;
@@ -124,8 +131,13 @@ every_optional_field_has_its_place(void **state)
           "\"created_at\":\"2026-11-22T15:46:43.096Z\","
           "\"updated_at\":\"2026-11-22T15:46:44.106Z\",\"cycle_number\":1,"
           "\"paused_at\":\"2026-11-22T15:46:44.106Z\",\"paused_total_ms\":0,"
+          "\"auto_advance\":true,\"max_cycles\":9,\"action_on_timeout\":{\"type\":"
+          "\"eliminate\",\"action\":\"fold \\\"\",\"penalty\":{\"p\":-5},\"outcome\":\"lost\","
+          "\"winner_participant_id\":\"" BERT "\"},"
           "\"last_timeout\":{\"version\":2,\"at\":\"2026-11-22T15:46:44.096Z\","
-          "\"expired_participant_id\":\"" ANNA "\",\"action_applied\":\"notify\"},"
+          "\"expired_participant_id\":\"" ANNA
+          "\",\"action_applied\":\"notify\",\"action\":\"fold \\\"\","
+          "\"penalty\":{\"p\":-5}},"
           "\"result\":{\"reason\":\"last_one_left\",\"expired_participant_id\":\"" ANNA
           "\",\"winner_participant_id\":\"" BERT "\"},\"metadata\":{\"k\":[1,2]},"
           "\"owner\":\"a\\\"b\",\"epoch\":\"E1\","

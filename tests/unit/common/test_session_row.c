@@ -96,6 +96,13 @@ only_what_changed_is_written(void **state)
     session_fini(&s);
 }
 
+/* Each row, given to another session under its name. */
+static void
+pass_on(void *ctx, const char *name, const char *value, size_t len)
+{
+    assert_int_equal(session_field_set(ctx, name, strlen(name), value, len, NULL), RC_OK);
+}
+
 static void
 every_member_comes_back(void **state)
 {
@@ -119,6 +126,11 @@ every_member_comes_back(void **state)
     s.cycle_left_ms = 18;
     s.allotted_ms = 19;
     s.time_used_ms = 20;
+    s.first = 1;
+    s.auto_advance = true;
+    s.max_cycles = 21;
+    s.handed_over_at = 22;
+    s.last_timeout.applied = TIMEOUT_ELIMINATE;
     s.active = 1;
     s.last_timeout.version = 14;
     s.last_timeout.at = 15;
@@ -154,12 +166,48 @@ every_member_comes_back(void **state)
     assert_int_equal(back.cycle_left_ms, 18);
     assert_int_equal(back.allotted_ms, 19);
     assert_int_equal(back.time_used_ms, 20);
+    assert_int_equal(back.first, 1);
+    assert_true(back.auto_advance);
+    assert_int_equal(back.max_cycles, 21);
+    assert_int_equal(back.handed_over_at, 22);
+    assert_int_equal(back.last_timeout.applied, TIMEOUT_ELIMINATE);
     assert_int_equal(back.paused_charged_at, 11);
     assert_false(back.dirty || back.p[0].dirty || back.p[1].dirty);
     buf_fini(&a);
     buf_fini(&b);
     session_fini(&s);
     session_fini(&back);
+}
+
+/* What was asked for at creation goes with the first version only, and comes back whole. */
+static void
+the_rules_for_the_end_of_time_come_back(void **state)
+{
+    struct session s, back;
+    struct buf a;
+
+    (void)state;
+    create(&s);
+    s.on_timeout.type = TIMEOUT_SKIP_CYCLE;
+    s.on_timeout.winner = 1;
+    memset(s.on_timeout.action, '%', sizeof(s.on_timeout.action) - 1);
+    memset(s.on_timeout.outcome, ' ', sizeof(s.on_timeout.outcome) - 1);
+    memset(s.on_timeout.penalty, '"', sizeof(s.on_timeout.penalty) - 1);
+    session_init(&back);
+    session_fields(&s, true, pass_on, &back);
+    assert_int_equal(session_fields_done(&back, NULL), RC_OK);
+    assert_memory_equal(&back.on_timeout, &s.on_timeout, sizeof(s.on_timeout));
+    session_fini(&back);
+    buf_init(&a, 100000);
+    s.dirty = true;
+    session_fields(&s, false, note, &a);
+    assert_non_null(strstr(buf_cstr(&a), "t=t3"));
+    buf_clear(&a);
+    s.version = 2;
+    session_fields(&s, false, note, &a);
+    assert_null(strstr(buf_cstr(&a), "t=t3"));
+    buf_fini(&a);
+    session_fini(&s);
 }
 
 static void
@@ -179,13 +227,6 @@ names_are_exact(void **state)
     assert_int_equal(take(&s, "p:999", ROW_A), RC_OK);
     assert_int_equal(s.n, 1000);
     session_fini(&s);
-}
-
-/* Each row, given to another session under its name. */
-static void
-pass_on(void *ctx, const char *name, const char *value, size_t len)
-{
-    assert_int_equal(session_field_set(ctx, name, strlen(name), value, len, NULL), RC_OK);
 }
 
 static void
@@ -320,6 +361,7 @@ the_whole_is_checked(void **state)
         { "i" SID " M1 s1 u5 e1", "p:0", RC_STATE_UNREADABLE },
         { "i" SID " M1 s1 u5 E1", "p:0", RC_STATE_UNREADABLE },
         { "i" SID " M1 s1 u5 W1", "p:0", RC_STATE_UNREADABLE },
+        { "i" SID " M1 s1 u5 F1", "p:0", RC_STATE_UNREADABLE },
         { "i" SID " M1 s2 u5 b5 y5 a0", "p:0", RC_OK },
         { "i" SID " M1 s2 u5 b5 y6 a0", "p:0", RC_STATE_UNREADABLE },
         { "i" SID " M1 s2 u5 b5 y5", "p:0", RC_STATE_UNREADABLE },
@@ -369,6 +411,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_changed_is_written),
         cmocka_unit_test(every_member_comes_back),
+        cmocka_unit_test(the_rules_for_the_end_of_time_come_back),
         cmocka_unit_test(names_are_exact),
         cmocka_unit_test(a_thousand_keep_their_places),
         cmocka_unit_test(values_are_strict),

@@ -320,6 +320,12 @@ fill_all(struct session *s)
     s->last_timeout.expired = 0;
     s->result.reason = REASON_TIMEOUT;
     s->result.expired = s->result.winner = 0;
+    s->max_cycles = 9;
+    s->on_timeout.type = TIMEOUT_END_SESSION;
+    s->on_timeout.winner = 0;
+    snprintf(s->on_timeout.action, sizeof s->on_timeout.action, "fold");
+    snprintf(s->on_timeout.outcome, sizeof s->on_timeout.outcome, "lost");
+    snprintf(s->on_timeout.penalty, sizeof s->on_timeout.penalty, "{}");
     snprintf(s->owner, sizeof s->owner, "somebody");
     s->metadata = strdup("{\"a\":1}");
 }
@@ -356,6 +362,8 @@ check_printed(struct json_object *doc, void (*fill_it)(struct session *s))
     check_members(doc, "Participant", json_object_array_get_idx(AT(state, "participants"), 0));
     if (has(state, "last_timeout"))
         check_members(doc, "LastTimeout", AT(state, "last_timeout"));
+    if (has(state, "action_on_timeout"))
+        check_members(doc, "ActionOnTimeout", AT(state, "action_on_timeout"));
     if (has(state, "result"))
         check_members(doc, "Result", AT(state, "result"));
     json_object_put(state);
