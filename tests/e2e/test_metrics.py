@@ -7,7 +7,7 @@ import uuid
 
 import requests
 
-from stack import until
+from stack import SLOW, until
 from watch import Watcher, body, watch
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="[^"\\\n]*",?)+)\})? (\d+(?:\.\d+)?)')
@@ -19,7 +19,7 @@ class Scrape(dict):
 
     def __init__(self, base_url):
         super().__init__()
-        answer = requests.get(base_url + "/metrics", timeout=10)
+        answer = requests.get(base_url + "/metrics", timeout=10 * SLOW)
         assert answer.status_code == 200, answer.text
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         self.text, self.types, family = answer.text, {}, None
@@ -49,8 +49,8 @@ def requests_of(scrape, method, route, status):
 
 def started(stack, **more):
     sent = body(**more)
-    assert requests.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10).status_code == 201
-    assert requests.post(f"{stack.base_url}/v1/sessions/{sent['session_id']}/start", timeout=10).status_code == 200
+    assert requests.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10 * SLOW).status_code == 201
+    assert requests.post(f"{stack.base_url}/v1/sessions/{sent['session_id']}/start", timeout=10 * SLOW).status_code == 200
     return sent["session_id"]
 
 
@@ -74,7 +74,7 @@ def test_counts_rise_by_exactly_the_requests_made(stack):
     calls = [("GET", one)] * 60 + [("POST", one + "/switch")] * 30 + [("GET", f"{stack.base_url}/v1/sessions/{uuid.uuid4()}")] * 10
     calls += [("GET", f"{stack.base_url}/v1/nothing/{k}") for k in range(10)] + [("GET", one.replace("/v1/", "/api/"))] * 5
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        statuses = list(pool.map(lambda call: requests.request(*call, timeout=10).status_code, calls))
+        statuses = list(pool.map(lambda call: requests.request(*call, timeout=10 * SLOW).status_code, calls))
     after = Scrape(stack.base_url)
     rise = lambda *which: requests_of(after, *which) - requests_of(before, *which)
     assert statuses.count(200) == 95
@@ -109,7 +109,7 @@ def test_sessions_that_exist(stack):
     ids = [started(stack) for _ in range(3)]
     during = Scrape(stack.base_url)
     for session in ids:
-        assert requests.delete(f"{stack.base_url}/v1/sessions/{session}", timeout=10).status_code == 204
+        assert requests.delete(f"{stack.base_url}/v1/sessions/{session}", timeout=10 * SLOW).status_code == 204
     after = Scrape(stack.base_url)
     assert during.value("active_sessions") - before.value("active_sessions") == 3
     assert after.value("active_sessions") == before.value("active_sessions")
@@ -122,7 +122,7 @@ def test_a_socket_and_a_clock_that_runs_out(stack):
     with watch(stack, session) as watcher:
         watcher.wait_for("TIME_EXPIRED")
         assert Scrape(stack.base_url).value("websocket_connections") == before.value("websocket_connections") + 1
-        requests.delete(f"{stack.base_url}/v1/sessions/{session}", timeout=10)
+        requests.delete(f"{stack.base_url}/v1/sessions/{session}", timeout=10 * SLOW)
         watcher.wait_closed()
     with Watcher(stack.ws_url) as bad:
         bad.wait_closed()
@@ -143,7 +143,7 @@ def test_killed_processes_leave_their_counts(make_stack):
     stack = make_stack()
     session = started(stack)
     for _ in range(20):
-        requests.get(f"{stack.base_url}/v1/sessions/{session}", timeout=10)
+        requests.get(f"{stack.base_url}/v1/sessions/{session}", timeout=10 * SLOW)
     before = Scrape(stack.base_url)
     assert requests_of(before, "GET", "/v1/sessions/:id", 200) == 20
     victims = stack.workers()
@@ -181,8 +181,8 @@ def test_killed_processes_leave_their_counts(make_stack):
         assert Scrape(stack.base_url).value("websocket_connections") == 1
         stack.wait_restarted("redis", stack.kill("redis"))
         stack.wait_ready()
-        until(lambda: Scrape(stack.base_url).value("websocket_resyncs_total") == 1, say="the lost link")
-    requests.get(f"{stack.base_url}/v1/sessions/{session}", timeout=10)
+        until(lambda: Scrape(stack.base_url).value("websocket_resyncs_total") >= 1, say="the lost link")
+    requests.get(f"{stack.base_url}/v1/sessions/{session}", timeout=10 * SLOW)
     stack.restart()
     assert requests_of(Scrape(stack.base_url), "GET", "/v1/sessions/:id", 200) == 21
 
@@ -192,7 +192,7 @@ def test_redis_is_away(make_stack):
     assert Scrape(stack.base_url).value("redis_up") == 1
     stack.hold("redis")
     stack.kill("redis")
-    assert requests.get(f"{stack.base_url}/v1/sessions/{uuid.uuid4()}", timeout=10).status_code == 503
+    assert requests.get(f"{stack.base_url}/v1/sessions/{uuid.uuid4()}", timeout=10 * SLOW).status_code == 503
     scrape = Scrape(stack.base_url)
     assert ("synckairos_redis_up", frozenset()) in scrape and scrape.value("redis_up") == 0
     assert ("synckairos_active_sessions", frozenset()) not in scrape
@@ -204,10 +204,10 @@ def test_redis_is_away(make_stack):
 def test_only_listed_addresses_see_it(make_stack):
     stack = make_stack(METRICS_ALLOW="192.0.2.0/24,2001:db8::/32")
     for headers in ({}, {"X-Forwarded-For": "192.0.2.1"}):
-        answer = requests.get(stack.base_url + "/metrics", headers=headers, timeout=10)
+        answer = requests.get(stack.base_url + "/metrics", headers=headers, timeout=10 * SLOW)
         assert answer.status_code == 404 and answer.json()["error"]["code"] == "NOT_FOUND"
     stack.restart(METRICS_ALLOW="127.0.0.0/8")
     assert requests_of(Scrape(stack.base_url), "GET", "/metrics", 404) == 2
-    assert requests.get(stack.base_url + "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}, timeout=10).status_code == 404
+    assert requests.get(stack.base_url + "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}, timeout=10 * SLOW).status_code == 404
     stack.restart(ENABLE_METRICS="false")
-    assert requests.get(stack.base_url + "/metrics", timeout=10).status_code == 404
+    assert requests.get(stack.base_url + "/metrics", timeout=10 * SLOW).status_code == 404

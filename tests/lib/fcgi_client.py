@@ -4,6 +4,8 @@ import re
 import socket
 import struct
 
+from stack import SLOW
+
 BEGIN, END, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
 
 
@@ -28,7 +30,7 @@ class Request:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.body = body
         self.sock = socket.socket(family)
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(timeout * SLOW)
         self.sock.connect(address)
         variables = {"REQUEST_METHOD": method, "REQUEST_URI": path, "REMOTE_ADDR": "192.0.2.1", **variables}
         if body:

@@ -17,8 +17,8 @@ def create_started(stack, count, **more):
     http = requests.Session()
     sessions = [body(bank=86_400_000, **more) for _ in range(count)]
     for sent in sessions:
-        assert http.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10).status_code == 201
-        assert http.post(f"{stack.base_url}/v1/sessions/{sent['session_id']}/start", timeout=10).status_code == 200
+        assert http.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10 * SLOW).status_code == 201
+        assert http.post(f"{stack.base_url}/v1/sessions/{sent['session_id']}/start", timeout=10 * SLOW).status_code == 200
     return sessions
 
 
@@ -65,9 +65,9 @@ class Player(threading.Thread):
         while not self._stop_asked.is_set():
             try:
                 if version is None:
-                    answer = http.get(self.url, timeout=5)
+                    answer = http.get(self.url, timeout=5 * SLOW)
                 else:
-                    answer = http.post(f"{self.url}/switch", json={"expected_version": version}, timeout=5)
+                    answer = http.post(f"{self.url}/switch", json={"expected_version": version}, timeout=5 * SLOW)
             except requests.RequestException:
                 self.doubts, version = self.doubts + 1, None
                 time.sleep(0.02)
