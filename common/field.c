@@ -313,6 +313,15 @@ check_free_object(struct check *c, const struct field *fd, struct json_object *v
     check_size(c, fd, len, at);
 }
 
+bool
+field_holds_values(const struct field *fd)
+{
+    return fd->items->type != F_END && fd->items->name == NULL;
+}
+
+static void check_present(struct check *c, const struct field *fd, struct json_object *v,
+                          const struct place *at);
+
 /* An array that is too long is not looked into, as in zod. */
 static void
 check_array(struct check *c, const struct field *fd, struct json_object *v,
@@ -323,9 +332,15 @@ check_array(struct check *c, const struct field *fd, struct json_object *v,
     check_size(c, fd, n, at);
     if (has_bounds(fd) && n > (uint64_t)fd->max)
         return;
-    for (i = 0; i < n && !is_full(c->b); i++)
-        check_object(c, fd->items, json_object_array_get_idx(v, i),
-                     &(struct place){ .up = at, .index = i });
+    for (i = 0; i < n && !is_full(c->b); i++) {
+        struct json_object *item = json_object_array_get_idx(v, i);
+        const struct place here = { .up = at, .index = i };
+
+        if (field_holds_values(fd))
+            check_present(c, fd->items, item, &here);
+        else
+            check_object(c, fd->items, item, &here);
+    }
 }
 
 static void

@@ -27,7 +27,7 @@ enum field_type {
     F_ENUM, /* one_of "a|b|c" */
     F_BOOL,
     F_OBJECT, /* free object, max bytes as JSON text; with `items` as these say */
-    F_ARRAY,  /* of objects described by `items` */
+    F_ARRAY,  /* of objects described by `items`; of values when items[0] has no name */
 };
 
 struct field {
@@ -99,6 +99,9 @@ void issues_json(struct buf *out, const struct issue *issues);
 
 /* The table as a closed JSON Schema (OpenAPI 3.1) object. */
 void field_schema(struct buf *out, const struct field *fields);
+/* Whether an F_ARRAY holds values as items[0] says, not objects. */
+bool field_holds_values(const struct field *fd);
+
 /* The schema of one field alone. */
 void field_schema_one(struct buf *out, const struct field *fd);
 

@@ -71,7 +71,7 @@ field_schema_one(struct buf *out, const struct field *fd)
         else
             buf_printf(out, ",\"maxItems\":%" PRId64, fd->max);
         buf_str(out, ",\"items\":");
-        field_schema(out, fd->items);
+        (field_holds_values(fd) ? field_schema_one : field_schema)(out, fd->items);
     }
     if (fd->type == F_OBJECT)
         buf_str(out, ",\"additionalProperties\":true");

@@ -14,7 +14,8 @@
  * hiredis's reply (two blocks per value) and the participants of the state.
  *
  * Files: session_load.c (replies to state), session_commit.c (changes to one script call),
- * session_call.c (lives, races, lost answers), session_due.c (the timekeeper's calls).
+ * session_call.c (lives, races, lost answers), session_due.c (the timekeeper's calls),
+ * session_many.c (several at once).
  */
 #ifndef COMMON_SESSION_STORE_H
 #define COMMON_SESSION_STORE_H
@@ -92,6 +93,23 @@ void session_store_free(struct session_store *st);
 enum rc session_store_get(struct session_store *st, const char *id,
                           const struct store_rider *rider, struct session *s,
                           struct store_result *res, struct fail *f) MUSTCHECK;
+
+/* One of several sessions to read. */
+struct store_read {
+    const char *id;
+    struct session *s; /* initialised; filled when it was found */
+    bool found;
+    int64_t server_time_ms; /* TIME of its read */
+    bool due;               /* used while reading */
+};
+
+/*
+ * Read several sessions in one round trip; those with something due are then committed one by
+ * one. Their ids differ. RC_OK, also when none was found; RC_STATE_UNREADABLE for any of them;
+ * RC_STORE_UNAVAILABLE; the rider's code.
+ */
+enum rc session_store_get_many(struct session_store *st, struct store_read *reads, size_t n,
+                               const struct store_rider *rider, struct fail *f) MUSTCHECK;
 
 /*
  * Apply one command. RC_OK with the state after the change; the engine's codes;

@@ -37,6 +37,7 @@ static const struct answer_row answers[ANSWER__MAX] = {
                          "The session as it is now stored." },
     [ANSWER_SWITCH] = { REF("SwitchResult"), REF("SwitchResultMinimal"), true,
                         "The turn that has begun." },
+    [ANSWER_BATCH] = { REF("SessionBatch"), NULL, true, "Those that exist, and the others." },
     [ANSWER_TIME] = { REF("Time"), NULL, false, "The server's clock." },
     [ANSWER_HEALTH] = { REF("Health"), NULL, false, "The process works." },
     [ANSWER_READY] = { REF("Ready"), NULL, false, "Requests can be served." },
@@ -142,7 +143,7 @@ static const struct {
     const char *response;
 } failures[] = {
     { 400, fails_bad, "BadRequest" },       { 401, fails_unauthenticated, "Unauthenticated" },
-    { 404, fails_missing, "NotFound" },     { 409, fails_body, "Conflict" },
+    { 404, fails_missing, "NotFound" },     { 409, is_change, "Conflict" },
     { 412, is_command, "Precondition" },    { 413, fails_body, "TooLarge" },
     { 415, fails_body, "MediaType" },       { 422, is_change, "KeyReused" },
     { 429, is_limited, "TooManyRequests" }, { 500, fails_always, "Internal" },

@@ -127,6 +127,12 @@ static const struct member switch_result[] = {
     { NULL, NULL, false, NULL },
 };
 
+static const struct member session_batch[] = {
+    { "sessions", LIST("SyncState"), true, "Those that exist, in the order in which they were asked for." },
+    { "missing", "'type':'array','items':{" UUID "}", true, "The ids of the others, as sent." },
+    { NULL, NULL, false, NULL },
+};
+
 static const struct member time_[] = {
     { "timestamp_ms", INTEGER, true, "Now, in milliseconds since 1970." },
     { "server_version", TEXT, true, "The version of the protocol." },
@@ -183,6 +189,7 @@ static const struct {
     { "Result", result, NULL, "How a session ended." },
     { "SwitchResult", switch_result, NULL, "What a switch shows." },
     { "SwitchResultMinimal", switch_result, "participants", "The same without the participants." },
+    { "SessionBatch", session_batch, NULL, "Several sessions." },
     { "Time", time_, NULL, "The server's clock." },
     { "Health", health, NULL, "How this host is." },
     { "Ready", ready, NULL, "Whether requests can be served." },

@@ -64,6 +64,8 @@ reply_clear(struct reply *rp)
     rp->type = NULL;
     rp->enveloped = false;
     buf_clear(&rp->head);
+    if (rp->body.size > REPLY_KEPT)
+        buf_fini(&rp->body);
     buf_clear(&rp->body);
 }
 

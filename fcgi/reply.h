@@ -15,7 +15,9 @@
 struct req;
 
 #define REPLY_JSON_TYPE "application/json; charset=utf-8"
-#define REPLY_MAX (8 * 1024 * 1024) /* 1,000 participants are about 300 KB */
+#define REPLY_MAX \
+    (32 * 1024 * 1024) /* 1,000 participants are about 300 KB, a batch has 50 times that */
+#define REPLY_KEPT (1024 * 1024) /* memory of a longer answer is given back */
 
 struct reply {
     int status;       /* 0: nothing was said yet */

@@ -56,6 +56,7 @@ enum answer {
     ANSWER_NOTHING, /* 204 */
     ANSWER_SESSION, /* {"data": the state} */
     ANSWER_SWITCH,  /* {"data": what a switch shows} */
+    ANSWER_BATCH,   /* {"data": {"sessions": [...], "missing": [...]}} */
     ANSWER_TIME,
     ANSWER_HEALTH,
     ANSWER_READY,

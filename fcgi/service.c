@@ -74,6 +74,8 @@ service_answer(struct service *s, struct io *io)
     if (!io->write(io, s->out.data, s->out.len))
         log_info("peer_gone", LOG_STR("path", s->rq.path));
     io->finish(io);
+    if (s->out.size > REPLY_KEPT)
+        buf_fini(&s->out);
     access_line(&s->rq);
     log_request(NULL);
     request_reset(&s->rq);

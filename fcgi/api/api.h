@@ -8,6 +8,7 @@
 #include "fcgi/route.h"
 
 extern const struct route session_routes[];
+extern const struct route session_batch_routes[];
 extern const struct route time_routes[];
 extern const struct route ops_routes[];
 extern const struct route docs_routes[];

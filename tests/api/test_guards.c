@@ -1,6 +1,7 @@
 /* What the headers of a command say: If-Match and Prefer; and reads for those without a socket.
  */
 #include "ask.h"
+#include "common/keys.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -251,6 +252,106 @@ query_parameters_are_checked(void **state)
     }
 }
 
+/* ---- batches ---- */
+
+static int
+ask_batch(const char *ids)
+{
+    char body[4096];
+
+    snprintf(body, sizeof(body), "{\"session_ids\":[%s]}", ids);
+    return ask("POST", "/v1/sessions/batch", body);
+}
+
+#define SECOND "44444444-4444-4444-8444-444444444444"
+#define ONE_SECOND_LONG(id)                                                                \
+    "{\"session_id\":\"" id "\",\"sync_mode\":\"per_participant\",\"total_time_ms\":1000," \
+    "\"participants\":[{\"participant_id\":\"" P1                                          \
+    "\",\"participant_index\":0,\"total_time_ms\":1000}]}"
+
+static void
+a_batch_shows_what_is_there(void **state)
+{
+    int64_t reads;
+
+    (void)state;
+    assert_int_equal(ask("POST", "/v1/sessions", BODY), 201);
+    assert_int_equal(ask("POST", "/v1/sessions", ONE_SECOND_LONG(SECOND)), 201);
+    reads = redis_reads();
+    ask_batch("\"" SECOND "\",\"" P1 "\",\"" ID "\",\"0E6C81F0-58B2-4F6F-9D39-6F4F4A6D2F01\"");
+    assert_int_equal(redis_reads() - reads, OWN_READS + 1); /* one round trip */
+    expect(200, "{\"data\":{\"sessions\":[{\"session_id\":\"" SECOND "\",");
+    expect(200, "},{\"session_id\":\"" ID "\",");
+    expect(200, "}],\"missing\":[\"" P1 "\"]}}");
+    assert_int_not_equal(strtoll(header("Server-Time"), NULL, 10), 0);
+    assert_string_equal(header("RateLimit-Policy"), "100;w=60");
+    assert_int_equal(ask_batch(""), 200);
+    expect(200, "{\"data\":{\"sessions\":[],\"missing\":[]}}");
+}
+
+static void
+a_batch_commits_what_is_due(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/sessions", ONE_SECOND_LONG(ID));
+    ask("POST", "/v1/sessions", ONE_SECOND_LONG(SECOND));
+    ask("POST", ONE "/start", NULL);
+    usleep(1050000);
+    ask_batch("\"" ID "\",\"" SECOND "\"");
+    expect(200, "\"session_id\":\"" ID "\",\"sync_mode\":\"per_participant\",\"status\":"
+                "\"running\",\"version\":3,");
+    expect(200, "\"status\":\"pending\",\"version\":1,");
+    assert_string_equal(private_redis_ask(&server, "HGET %s v", keys_session("t:", ID).s), "3");
+}
+
+static void
+a_batch_after_a_restart_is_of_the_new_life(void **state)
+{
+    char epoch[64];
+
+    (void)state;
+    started();
+    snprintf(epoch, sizeof(epoch), "%.40s", strstr(buf_cstr(&answer), "\"epoch\":\"") + 9);
+    epoch[strcspn(epoch, "\"")] = '\0';
+    private_redis_restart(&server);
+    ask_batch("\"" ID "\",\"" SECOND "\"");
+    expect(200, "\"version\":2,");
+    assert_false(has(epoch));
+}
+
+static void
+bodies_of_batches_are_checked(void **state)
+{
+    char ids[51 * 40] = "";
+    size_t len = 0;
+
+    (void)state;
+    ask_batch("\"" ID "\",\"x\",7,null");
+    expect(400, "{\"field\":\"session_ids.1\",\"message\":\"Session ID must be a valid "
+                "UUID\",\"code\":\"invalid_format\"}");
+    expect(400, "{\"field\":\"session_ids.2\",\"message\":\"Invalid input: expected string, "
+                "received number\",\"code\":\"invalid_type\"}");
+    expect(400, "{\"field\":\"session_ids.3\",");
+    for (int i = 0; i < 50; i++)
+        len += (size_t)snprintf(ids + len, sizeof(ids) - len,
+                                "%s\"11111111-1111-4111-8111-%012d\"", i == 0 ? "" : ",", i);
+    assert_int_equal(ask_batch(ids), 200);
+    snprintf(ids + len, sizeof(ids) - len, ",\"" ID "\"");
+    ask_batch(ids);
+    expect(400, "\"Cannot exceed 50 sessions\"");
+    assert_int_equal(ask("POST", "/v1/sessions/batch", "{}"), 400);
+    assert_int_equal(ask("POST", "/v1/sessions/batch", NULL), 400);
+}
+
+static void
+batches_are_limited_as_reads(void **state)
+{
+    (void)state;
+    conf.rate_limit_get.count = 1;
+    assert_int_equal(ask_batch(""), 200);
+    assert_int_equal(ask_batch("\"" ID "\""), 429);
+}
+
 int
 main(void)
 {
@@ -265,6 +366,11 @@ main(void)
         T(a_poll_answers_what_is_new),
         T(a_poll_commits_what_is_due_before_it_says_304),
         T(query_parameters_are_checked),
+        T(a_batch_shows_what_is_there),
+        T(a_batch_commits_what_is_due),
+        T(a_batch_after_a_restart_is_of_the_new_life),
+        T(bodies_of_batches_are_checked),
+        T(batches_are_limited_as_reads),
 #undef T
     };
     int failed;

@@ -156,6 +156,8 @@ def test_the_life_of_a_session_is_as_described(api):
     api.call("post", "/v1/sessions", 201, headers={"Idempotency-Key": "k1", "Prefer": "return=minimal"}, json=body())
     get()
     call("/start", 400)
+    batch = api.call("post", "/v1/sessions/batch", 200, json={"session_ids": [sent["session_id"], str(uuid.uuid4())]}).json()["data"]
+    assert [one["session_id"] for one in batch["sessions"]] == [sent["session_id"]] and len(batch["missing"]) == 1
     api.call("delete", "/v1/sessions/{id}", 204, sent["session_id"])
     api.call("delete", "/v1/sessions/{id}", 204, sent["session_id"])
     get(404)
@@ -226,7 +228,8 @@ def test_without_its_store_it_answers_as_described(make_stack):
     stack.kill("redis")
     for path, method, operation in api.operations():
         if "503" in operation["responses"]:
-            sent = {"json": body()} if path == "/v1/sessions" else {}
+            bodies = {"/v1/sessions": body(), "/v1/sessions/batch": {"session_ids": [body()["session_id"]]}}
+            sent = {"json": bodies[path]} if path in bodies else {}
             api.call(method, path, 503, uuid.uuid4(), **sent)
     assert "Server-Time" not in api.call("get", "/health", 200).headers
     stack.release("redis")

@@ -576,6 +576,47 @@ test_schema(void **state)
     buf_fini(&out);
 }
 
+/* Arrays of plain values: one field without a name says what each has to be. */
+static void
+test_arrays_of_values(void **state)
+{
+    static const struct field number[] = { { .type = F_INT, .min = 5, .max = 9 } };
+    static const struct field values_fields[] = {
+        { .name = "a", .type = F_ARRAY, .items = number, .max = 3 },
+        { .type = F_END },
+    };
+    static const char text[] = "{\"a\":[5,10,null]}", many[] = "{\"a\":[0,0,0,0]}";
+    struct arena *mem = arena_new(1 << 16);
+    struct fail f = { .rc = RC_OK };
+    struct json_object *json = NULL;
+    struct body b;
+    struct buf out;
+
+    (void)state;
+    assert_int_equal(json_parse(text, sizeof(text) - 1, &json, &f), RC_OK);
+    assert_int_equal(body_check(&b, values_fields, json, true, mem, &f), RC_VALIDATION);
+    assert_string_equal(b.issues->field, "a.1");
+    assert_string_equal(b.issues->code, "too_big");
+    assert_string_equal(b.issues->next->field, "a.2");
+    assert_string_equal(b.issues->next->code, "invalid_type");
+    assert_null(b.issues->next->next);
+    json_object_put(json);
+
+    fail_reset(&f);
+    assert_int_equal(json_parse(many, sizeof(many) - 1, &json, &f), RC_OK);
+    assert_int_equal(body_check(&b, values_fields, json, true, mem, &f), RC_VALIDATION);
+    assert_string_equal(b.issues->field, "a");
+    assert_null(b.issues->next);
+    json_object_put(json);
+
+    buf_init(&out, 4096);
+    field_schema(&out, values_fields);
+    assert_non_null(strstr(buf_cstr(&out), "\"maxItems\":3,\"items\":{\"type\":\"integer\","
+                                           "\"minimum\":5,\"maximum\":9"));
+    buf_fini(&out);
+    arena_free(mem);
+}
+
 int
 main(void)
 {
@@ -593,6 +634,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_fault_before_any_check, setup, teardown),
         cmocka_unit_test(test_what_is_spared_is_not_missed),
         cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_arrays_of_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
