@@ -32,6 +32,7 @@ REFUSALS = {
     "pause": "Session {} cannot be paused (current status: {})",
     "resume": "Session {} cannot be resumed (current status: {})",
     "cancel": "Session {} cannot be cancelled (current status: {})",
+    "remove": "Participants of session {} cannot be changed (current status: {})",
 }
 RACE = "Concurrent modification detected, please retry"
 
@@ -158,7 +159,7 @@ class Session:
         out = []
         since, who, on = None, None, None
         for at, what, place, _ in self.history:
-            if what in ("expire", "create", "delete"):
+            if what in ("expire", "create", "delete", "remove"):
                 continue
             if since is not None:
                 out.append((since, at, on, what))
@@ -192,7 +193,7 @@ class Session:
         """Why this one takes no more turns, or None."""
         for entry in self.history:
             if place in entry.mark.get("out", ()):
-                return "eliminated"
+                return "removed" if entry.what == "remove" else "eliminated"
         return self.people[place].get("out")
 
     # --- clocks ---
@@ -406,7 +407,8 @@ class Session:
         """Returns the change, None when nothing changed, or raises Refused."""
         self.guard(what, version, current)
         legal = {"start": ("pending",), "switch": ("running",), "pause": ("running",),
-                 "resume": ("paused",), "cancel": ("pending", "running", "paused")}
+                 "resume": ("paused",), "cancel": ("pending", "running", "paused"),
+                 "remove": ("pending", "running", "paused")}
         status = self.status
         if what in legal and status not in legal[what]:
             raise Refused("INVALID_STATE_TRANSITION",
@@ -453,6 +455,20 @@ class Session:
         who = self.holder
         self.note(now, "cancel", reason="cancelled")
         return self.change("session_cancelled", who, reason="cancelled")
+
+    def do_remove(self, now, who):
+        place = self.place_of(who)
+        if place is None:
+            raise Refused("NOT_FOUND", "Participant %s not found in session" % who)
+        if self.is_out(place):
+            return None
+        if place == self.holder:
+            raise Refused("CONFLICT", "The active participant cannot be removed",
+                          {"active_participant_id": self.name(place)})
+        if len(self.order()) == 1:
+            raise Refused("CONFLICT", "The last participant cannot be removed")
+        self.note(now, "remove", out=[place])
+        return self.change("participant_removed", place)
 
     def do_delete(self, now, _):
         self.note(now, "delete")
@@ -512,7 +528,7 @@ class Session:
         """Since when the open turn has to be counted."""
         if self.status != "running":
             return None
-        return self.last("start", "turn", "resume", "expire").at
+        return self.last("start", "turn", "resume", "expire", "remove").at
 
     def last_timeout(self):
         for at in range(len(self.history) - 1, -1, -1):
