@@ -128,6 +128,30 @@ def test_a_finger_that_stays_is_one_press(stack, windows):
     window.until(lambda s: s["black"]["active"], say="a click without a pointer")
 
 
+def test_the_next_press_counts_though_the_last_is_not_answered(stack, windows):
+    session_id = new_game(stack.base_url, 60_000)
+    window = windows(page(stack.base_url, session_id))
+    window.until_live()
+    command(stack.base_url, session_id, "start")
+    window.until(lambda s: s["white"]["active"])
+    window.js(
+        """const real = globalThis.fetch;
+        globalThis.fetch = async (...args) => {
+          const answer = await real(...args);
+          await new Promise((done) => setTimeout(done, 1500));
+          return answer;
+        }"""
+    )
+    window.click("#white .press")
+    window.click("#white .press")  # impatience
+    window.until(lambda s: s["black"]["active"], 1, "the push before the answer")
+    window.click("#black .press")
+    window.until(lambda s: s["white"]["active"], 4, "the second move")
+    time.sleep(2)
+    truth = state(stack.base_url, session_id)
+    assert [p["cycle_count"] for p in truth["participants"]] == [1, 1]
+
+
 def test_a_time_of_ones_own(stack, windows):
     window = windows(page(stack.base_url))
     window.click("label:has([value=custom])")

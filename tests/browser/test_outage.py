@@ -6,6 +6,7 @@ import pytest
 from delay_proxy import DelayProxy
 from window import command, game_body, new_game, page, state, api
 
+pytestmark = pytest.mark.alone  # it measures how soon a window has recovered
 BACK_MS = 2000  # a window has recovered this long after the server is back
 
 
@@ -79,10 +80,10 @@ def test_redis_away_is_said_on_every_page(make_stack, windows):
     assert "store" in shown["banner"] and shown["connection"] == "away"
     assert window.js("return document.getElementById('game').classList.contains('stale')")
     window.click("#white .press")
-    shown = window.until(lambda s: "kept" in (s["banner"] or ""), 0.5, "that the press is kept")
+    shown = window.until(lambda s: "kept" in (s["banner"] or ""), 2, "that the press is kept")
 
     late = windows(page(stack.base_url, session_id), may_complain=True)
-    late.until(lambda s: s["view"] == "loading" and "Loading" in late.find("#missing-title").text, 1, "a word")
+    late.until(lambda s: s["view"] == "loading" and "Loading" in late.find("#missing-title").text, 3, "a word")
     late.until(lambda s: "store" in late.find("#missing-text").text, 4, "the reason")
 
     other = windows(page(stack.base_url), may_complain=True)

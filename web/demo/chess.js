@@ -6,6 +6,7 @@
  * shows what a window believes.
  */
 import { SyncKairosClient, uuid } from '../synckairos.js';
+import { carry, isPassing, plans } from './start-over.js';
 
 const LOW_MS = 20000; // below this tenths are shown
 const BANNER_AFTER_MS = 1000;
@@ -36,7 +37,8 @@ const sides = ['white', 'black'].map((name, place) => {
 });
 
 let watch = null;
-let busy = false;
+let busy = null; // the command under way: { version, done }
+let queued = false;
 let onHoldup = () => {}; // what is under way hears why it takes so long
 let kept = false; // a press has not been answered yet
 let gone = null; // why there is no game, while there is none
@@ -390,10 +392,28 @@ function route() {
 
 /* What a player does */
 
-/** Run one command at a time; say what it waits for and what went wrong. */
+/**
+ * Run one command at a time. A second press on the same state is impatience; one on a later
+ * state, which the push brought before the answer, is meant and waits for its turn.
+ */
 async function act(command) {
-  if (busy) return;
-  busy = true;
+  const version = watch?.state?.version;
+  if (busy) {
+    if (queued || version === busy.version) return;
+    queued = true;
+    await busy.done;
+    queued = false;
+  }
+  const mine = { version };
+  mine.done = run(command).finally(() => {
+    if (busy === mine) busy = null;
+  });
+  busy = mine;
+  await mine.done;
+}
+
+/** Say what it waits for and what went wrong. */
+async function run(command) {
   const side = activeSide();
   const keep = () => {
     kept = true;
@@ -417,7 +437,6 @@ async function act(command) {
     side?.root.classList.remove('waiting');
     onHoldup = () => {};
     kept = false;
-    busy = false;
     refresh();
   }
 }
@@ -451,31 +470,6 @@ function body(id, players, ms, increment_ms) {
   };
 }
 
-/** Does it make sense to send this again? */
-const isPassing = (e) => e.status === 0 || e.status === 429 || e.status >= 500;
-
-/**
- * What starting over still has to do. Once the old game is deleted this page holds all that is
- * left of it, so it is kept where a reload of the page finds it.
- */
-const plans = {
-  read(id) {
-    try {
-      return JSON.parse(sessionStorage.getItem(`starting-over:${id}`));
-    } catch {
-      return null;
-    }
-  },
-  write(id, plan) {
-    try {
-      if (plan) sessionStorage.setItem(`starting-over:${id}`, JSON.stringify(plan));
-      else sessionStorage.removeItem(`starting-over:${id}`);
-    } catch {
-      // without storage it works until a reload
-    }
-  },
-};
-
 /** null for a session that this page cannot make again: it has not come from here. */
 function planOf(state) {
   const players = sides.map((side) => player(side.place));
@@ -491,7 +485,7 @@ function startOver() {
   if (starting || !last || last.id !== watch?.sessionId) return;
   if (gone) view('loading', 'missing');
   gone = null;
-  plans.write(last.id, last);
+  plans.write(last);
   carryOut(last);
 }
 
@@ -499,13 +493,17 @@ async function carryOut(plan) {
   startingOver({ id: plan.id, text: 'Starting over…', mine: true });
   clearTimeout(goneTimer);
   let failure = null;
+  onHoldup = (e) => waitingFor(sentence(e.message));
   try {
-    if (await insist(() => remove(plan))) await insist(() => remake(plan));
-    plans.write(plan.id, null);
+    await carry(client, plan, (e, seconds) => {
+      const asked = `Too many new games: the server lets it in ${seconds} s.`;
+      waitingFor(e.status === 429 ? asked : `${sentence(e.message)} Trying again…`);
+    });
   } catch (e) {
     failure = e;
-    if (!wantsSignIn(e)) plans.write(plan.id, null);
   }
+  onHoldup = () => {};
+  if (!failure || !wantsSignIn(failure)) plans.drop(plan.id);
   if (starting?.id === plan.id) starting = null;
   if (watch?.sessionId !== plan.id) return;
   if (failure && wantsSignIn(failure)) return signIn(failure);
@@ -513,48 +511,6 @@ async function carryOut(plan) {
   else if (failure) say(sentence(failure.message), 5000);
   if (!watch.connected) follow(plan.id);
   refresh();
-}
-
-/** Delete the old game; false when somebody has made the new one already. */
-async function remove({ id, epoch }) {
-  const life = (e) => e?.split('.')[0]; // what follows counts restarts of the store
-  try {
-    if (life((await client.get(id)).epoch) !== life(epoch)) return false;
-  } catch (e) {
-    if (e.status === 404) return true;
-    throw e;
-  }
-  await client.delete(id);
-  return true;
-}
-
-async function remake({ body: fresh }) {
-  try {
-    await client.create(fresh);
-  } catch (e) {
-    if (e.code !== 'SESSION_EXISTS') throw e; // another window was faster with the same
-  }
-}
-
-/** Until it works: others wait for this. */
-async function insist(action) {
-  onHoldup = (e) => waitingFor(sentence(e.message));
-  for (let n = 1; ; n++) {
-    try {
-      return await action();
-    } catch (e) {
-      if (!isPassing(e)) throw e;
-      const until = performance.now() + Math.max(1000, e.retryAfterMs ?? Math.min(n, 10) * 1000);
-      for (let left; (left = until - performance.now()) > 0; ) {
-        const s = Math.ceil(left / 1000);
-        const asked = `Too many new games: the server lets it in ${s} s.`;
-        waitingFor(e.status === 429 ? asked : `${sentence(e.message)} Trying again…`);
-        await new Promise((done) => setTimeout(done, Math.min(left, 1000)));
-      }
-    } finally {
-      onHoldup = () => {};
-    }
-  }
 }
 
 function waitingFor(reason) {
