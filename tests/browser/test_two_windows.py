@@ -1,5 +1,6 @@
 """Two windows, one clock: they agree, through moves and pauses, whatever their own clocks say."""
 
+import statistics
 import time
 
 import pytest
