@@ -60,10 +60,8 @@ left_of(int64_t bank, int64_t elapsed)
 static int32_t
 turn_count(struct session *s)
 {
-    if (s->active >= 0) {
-        s->p[s->active].cycle_count++;
-        s->p[s->active].dirty = true;
-    }
+    if (s->active >= 0)
+        s->p[s->active].cycle_count++; /* dirty since the charge */
     return -1;
 }
 

@@ -214,6 +214,7 @@ enum command_type {
     COMMAND_RESUME,
     COMMAND_COMPLETE,
     COMMAND_CANCEL,
+    COMMAND_REMOVE,
     COMMAND_DELETE,
     COMMAND__MAX
 };
@@ -223,6 +224,7 @@ struct command {
     int64_t expected_version;           /* 0: not asked for */
     const char *current_participant_id; /* switch guard, a UUID; NULL: none */
     const char *next_participant_id;    /* switch, a UUID; NULL: rotation */
+    const char *participant_id;         /* remove: whom, a UUID */
     int64_t grace_ms; /* for so long after a timed hand-over an unguarded switch is refused */
 };
 
@@ -233,7 +235,8 @@ struct command {
  *
  * RC_OK: c tells the change; EVENT_NONE when the command changes nothing (complete of a
  * terminal session). RC_CONFLICT: a guard failed, details filled. RC_TRANSITION: with the
- * reference's message. RC_VALIDATION: next_participant_id unknown or out. On failure s is
+ * reference's message. RC_VALIDATION: next_participant_id unknown or out. RC_NOT_FOUND:
+ * participant_id unknown. Removing the active or the last one is RC_CONFLICT. On failure s is
  * untouched. COMMAND_DELETE: version + 1, the rest of the state stays as it was.
  */
 enum rc session_command(struct session *s, const struct command *cmd, int64_t now_ms,

@@ -183,6 +183,7 @@ static const struct {
     const char *message;
 } params[] = {
     { "id", "Session ID must be a valid UUID" },
+    { "pid", "Participant ID must be a valid UUID" },
 };
 
 static enum rc

@@ -165,6 +165,7 @@ command(struct req *rq, enum command_type type, guard_print *print, struct fail 
         .expected_version = body_int(rq->body.json, "expected_version", 0),
         .current_participant_id = body_str(rq->body.json, "current_participant_id"),
         .next_participant_id = body_str(rq->body.json, "next_participant_id"),
+        .participant_id = rq->params[1], /* of a path that ends with one */
         .grace_ms = request_header(rq, "HTTP_IF_MATCH") ? 0 : rq->app->conf->switch_grace_ms,
     };
     struct session *s = new_session(rq);
@@ -210,6 +211,12 @@ complete(struct req *rq, struct fail *f)
 }
 
 static enum rc
+remove_(struct req *rq, struct fail *f)
+{
+    return command(rq, COMMAND_REMOVE, print_state, f);
+}
+
+static enum rc
 cancel(struct req *rq, struct fail *f)
 {
     return command(rq, COMMAND_CANCEL, print_state, f);
@@ -240,6 +247,7 @@ const struct route session_routes[] = {
     { METHOD_POST,   ONE "/resume",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       resume,   200, ANSWER_SESSION, "Sessions", "Let the clock of a paused session run on" },
     { METHOD_POST,   ONE "/complete", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       complete, 200, ANSWER_SESSION, "Sessions", "End a session; without effect on one that has ended" },
     { METHOD_POST,   ONE "/cancel",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       cancel,   200, ANSWER_SESSION, "Sessions", "Call a session off that has not ended" },
+    { METHOD_DELETE, ONE "/participants/{pid}", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       remove_,  200, ANSWER_SESSION, "Sessions", "Remove a participant, who then takes no more turns" },
     { METHOD_DELETE, ONE,             AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       delete_,  204, ANSWER_NOTHING, "Sessions", "Delete a session, existing or not" },
     { .path = NULL },
 };

@@ -112,6 +112,23 @@ def test_what_each_mode_needs(api, mode, left_out, refused):
         assert [fault["field"] for fault in answer["error"]["details"]] == [left_out]
 
 
+def test_the_removed_take_no_more_turns(api):
+    sent = api.create("per_participant", 3)
+    first, second, third = (one["participant_id"] for one in sent["participants"])
+    one = f"/v1/sessions/{sent['session_id']}/participants/"
+    api.command(sent, "start")
+    with watch(api.stack, sent["session_id"]) as watcher:
+        state = api.call("DELETE", one + second)
+        assert state["participants"][1]["out"] == "removed" and state["version"] == 3
+        assert watcher.wait_for("STATE_UPDATE")["state"]["participants"][1]["out"] == "removed"
+    assert api.call("DELETE", one + second)["version"] == 3
+    assert api.command(sent, "switch")["active_participant_id"] == third
+    assert api.call("DELETE", one + third, 409)["error"]["code"] == "CONFLICT"
+    assert api.call("DELETE", one + third.replace(third[0], "f" if third[0] != "f" else "e", 1), 404)["error"]["code"] == "NOT_FOUND"
+    api.command(sent, "complete")
+    assert api.call("DELETE", one + first, 400)["error"]["code"] == "INVALID_STATE_TRANSITION"
+
+
 # --- when a clock reaches zero --------------------------------------------------------------------------------------
 
 

@@ -47,9 +47,9 @@ class Described:
         return {p["name"]: p["schema"]["minimum"] for p in self.doc["paths"][path][method].get("parameters", [])
                 if p["in"] == "query" and p["required"]}
 
-    def call(self, method, path, status, id=None, **options):
+    def call(self, method, path, status, id=None, pid=None, **options):
         options.setdefault("params", self.needed_query(method, path))
-        answer = self.http.request(method, self.base_url + path.replace("{id}", str(id)), timeout=10, **options)
+        answer = self.http.request(method, self.base_url + path.replace("{id}", str(id)).replace("{pid}", str(pid or uuid.uuid4())), timeout=10, **options)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         described = self.resolve(self.doc["paths"][path][method]["responses"][str(status)])
         self.met.add((path, method, status))
@@ -169,6 +169,15 @@ def test_a_cancelled_stopwatch_is_as_described(api):
     for verb in ("start", "switch", "cancel"):
         api.call("post", "/v1/sessions/{id}/" + verb, 200, sent["session_id"])
     api.call("post", "/v1/sessions/{id}/cancel", 400, sent["session_id"])
+
+
+def test_a_removal_is_as_described(api):
+    sent = changed()
+    api.call("post", "/v1/sessions", 201, json=sent)
+    path = "/v1/sessions/{id}/participants/{pid}"
+    for pid, status in ((sent["participants"][1]["participant_id"], 200), (sent["participants"][0]["participant_id"], 409),
+                        (uuid.uuid4(), 404), ("x", 400)):
+        api.call("delete", path, status, sent["session_id"], pid=pid)
 
 
 def test_an_expired_session_is_as_described(api):

@@ -9,7 +9,7 @@
  *
  *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
  * ... [first=id adv=1 cycles= act= action= outcome= penalty= winner=id] start, switch, pause,
- * resume, complete, cancel, delete  [v= cur= next=] read; recover from=
+ * resume, complete, cancel, remove, delete  [v= cur= next=] read; recover from=
  */
 #include "common/arena.h"
 #include "common/buf.h"
@@ -115,7 +115,8 @@ hold_participant(size_t k, const struct change *c)
     hold_bank(was, is, handed_over, c->expired >= 0);
     HOLD(is->time_used_ms >= was->time_used_ms);
     HOLD(is->cycle_count == was->cycle_count + (ended_turn ? 1 : 0));
-    HOLD(is->out == was->out || (is->out == OUT_ELIMINATED && c->expired == (int32_t)k));
+    HOLD(is->out == was->out || (c->type == EVENT_PARTICIPANT_REMOVED && is_about) ||
+         (is->out == OUT_ELIMINATED && c->expired == (int32_t)k));
     HOLD(is->allotted_ms == was->allotted_ms && is->index == was->index);
     HOLD(strcmp(is->id, was->id) == 0);
     HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
@@ -378,7 +379,7 @@ static enum command_type
 command_named(const char *word)
 {
     static const char *const words[COMMAND__MAX] = {
-        "", "start", "switch", "pause", "resume", "complete", "cancel", "delete",
+        "", "start", "switch", "pause", "resume", "complete", "cancel", "remove", "delete",
     };
 
     for (int i = COMMAND_NONE + 1; i < COMMAND__MAX; i++)
@@ -395,7 +396,7 @@ guard_take(struct command *cmd, const char *key, char *value)
     else if (strcmp(key, "cur") == 0)
         cmd->current_participant_id = value;
     else if (strcmp(key, "next") == 0)
-        cmd->next_participant_id = value;
+        cmd->next_participant_id = cmd->participant_id = value;
     else
         HOLD(!"a key of a command");
 }

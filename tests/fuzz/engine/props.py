@@ -217,6 +217,8 @@ class Life:
         args = {}
         if rng.random() < 0.12:
             args["version"] = s.version + rng.choice((0, 0, 0, 1, -1))
+        if what == "remove":
+            args["nxt"] = mixed(rng, rng.choice([p["participant_id"] for p in s.people] + [uuid(rng)]))
         if what != "switch":
             return args
         if rng.random() < 0.15:
@@ -234,8 +236,8 @@ class Life:
         usual = {"pending": "start", "running": "switch", "paused": "resume",
                  "completed": "read", "cancelled": "read", "expired": "read"}[s.status]
         what = rng.choices((usual, "switch", "pause", "read", "start", "resume", "complete",
-                            "cancel", "delete", "recover"),
-                           (40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3))[0]
+                            "cancel", "delete", "recover", "remove"),
+                           (40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3, 2))[0]
         self.step()
         if what == "read":
             return self.record("%d read" % self.now, s.settle(self.now))

@@ -40,7 +40,8 @@ draw(uint64_t below)
 static void
 apply(struct session *s, enum command_type type, int64_t now, struct change *c)
 {
-    struct command cmd = { .type = type };
+    struct command cmd = { .type = type,
+                           .participant_id = s->n == 0 ? s->id : s->p[s->n - 1].id };
 
     if (session_command(s, &cmd, now, c, NULL) != RC_OK)
         c->type = EVENT_NONE;

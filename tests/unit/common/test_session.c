@@ -202,12 +202,13 @@ struct cell {
     {                                                         \
         from, COMMAND_COMPLETE, RC_OK, EVENT_NONE, from, NULL \
     }
-#define ENDED(from)                                         \
-    REFUSED(from, COMMAND_START, "cannot be started"),      \
-        REFUSED(from, COMMAND_SWITCH, "not running"),       \
-        REFUSED(from, COMMAND_PAUSE, "cannot be paused"),   \
-        REFUSED(from, COMMAND_RESUME, "cannot be resumed"), \
-        REFUSED(from, COMMAND_CANCEL, "cannot be cancelled"), UNCHANGED(from), GONE(from)
+#define ENDED(from)                                           \
+    REFUSED(from, COMMAND_START, "cannot be started"),        \
+        REFUSED(from, COMMAND_SWITCH, "not running"),         \
+        REFUSED(from, COMMAND_PAUSE, "cannot be paused"),     \
+        REFUSED(from, COMMAND_RESUME, "cannot be resumed"),   \
+        REFUSED(from, COMMAND_CANCEL, "cannot be cancelled"), \
+        REFUSED(from, COMMAND_REMOVE, NULL), UNCHANGED(from), GONE(from)
 
 /* clang-format off */
 static const struct cell cells[] = {
@@ -216,6 +217,7 @@ static const struct cell cells[] = {
     REFUSED(STATUS_PENDING, COMMAND_PAUSE,  "cannot be paused"),
     REFUSED(STATUS_PENDING, COMMAND_RESUME, "cannot be resumed"),
     { STATUS_PENDING, COMMAND_COMPLETE, RC_OK, EVENT_SESSION_COMPLETED, STATUS_COMPLETED, NULL },
+    { STATUS_PENDING, COMMAND_REMOVE, RC_OK, EVENT_PARTICIPANT_REMOVED, STATUS_PENDING, NULL },
     { STATUS_PENDING, COMMAND_CANCEL, RC_OK, EVENT_SESSION_CANCELLED, STATUS_CANCELLED, NULL },
     GONE(STATUS_PENDING),
     REFUSED(STATUS_RUNNING, COMMAND_START,  "cannot be started"),
@@ -223,6 +225,7 @@ static const struct cell cells[] = {
     { STATUS_RUNNING, COMMAND_PAUSE,    RC_OK, EVENT_SESSION_PAUSED,    STATUS_PAUSED,    NULL },
     REFUSED(STATUS_RUNNING, COMMAND_RESUME, "cannot be resumed"),
     { STATUS_RUNNING, COMMAND_COMPLETE, RC_OK, EVENT_SESSION_COMPLETED, STATUS_COMPLETED, NULL },
+    { STATUS_RUNNING, COMMAND_REMOVE, RC_OK, EVENT_PARTICIPANT_REMOVED, STATUS_RUNNING, NULL },
     { STATUS_RUNNING, COMMAND_CANCEL, RC_OK, EVENT_SESSION_CANCELLED, STATUS_CANCELLED, NULL },
     GONE(STATUS_RUNNING),
     REFUSED(STATUS_PAUSED, COMMAND_START,   "cannot be started"),
@@ -230,6 +233,7 @@ static const struct cell cells[] = {
     REFUSED(STATUS_PAUSED, COMMAND_PAUSE,   "cannot be paused"),
     { STATUS_PAUSED,  COMMAND_RESUME,   RC_OK, EVENT_SESSION_RESUMED,   STATUS_RUNNING,   NULL },
     { STATUS_PAUSED,  COMMAND_COMPLETE, RC_OK, EVENT_SESSION_COMPLETED, STATUS_COMPLETED, NULL },
+    { STATUS_PAUSED, COMMAND_REMOVE, RC_OK, EVENT_PARTICIPANT_REMOVED, STATUS_PAUSED, NULL },
     { STATUS_PAUSED, COMMAND_CANCEL, RC_OK, EVENT_SESSION_CANCELLED, STATUS_CANCELLED, NULL },
     GONE(STATUS_PAUSED),
     ENDED(STATUS_COMPLETED),
@@ -241,7 +245,7 @@ static const struct cell cells[] = {
 #define CELLS (sizeof(cells) / sizeof(*cells))
 
 static const char *const command_words[COMMAND__MAX] = {
-    "", "start", "switch", "pause", "resume", "complete", "cancel", "delete",
+    "", "start", "switch", "pause", "resume", "complete", "cancel", "remove", "delete",
 };
 
 /* A session in each status. */
@@ -277,7 +281,7 @@ static void
 transition(void **state)
 {
     const struct cell *cell = *state;
-    struct command cmd = { .type = cell->command };
+    struct command cmd = { .type = cell->command, .participant_id = BERT };
     struct fail f = { .rc = RC_OK };
     struct session s, before;
     struct change c;
@@ -789,6 +793,58 @@ cancel_charges_the_open_turn(void **state)
     session_fini(&s);
 }
 
+/* --- remove --- */
+
+static void
+the_removed_take_no_more_turns(void **state)
+{
+    struct command cmd = { .type = COMMAND_REMOVE, .participant_id = BERT };
+    struct session s;
+    struct change c;
+
+    (void)state;
+    create(&s, 3, 60000, 0);
+    run(&s, COMMAND_START, T0);
+    assert_int_equal(session_command(&s, &cmd, T0 + 400, &c, NULL), RC_OK);
+    assert_int_equal(c.type, EVENT_PARTICIPANT_REMOVED);
+    assert_int_equal(c.participant, 1);
+    assert_int_equal(s.p[1].out, OUT_REMOVED);
+    assert_true(s.p[1].dirty);
+    assert_int_equal(s.p[0].time_used_ms, 400);
+    assert_telescopes(&s);
+    assert_int_equal(session_command(&s, &cmd, T0 + 500, &c, NULL), RC_OK);
+    assert_int_equal(c.type, EVENT_NONE);
+    assert_int_equal(s.version, 3);
+    run(&s, COMMAND_SWITCH, T0 + 600);
+    assert_int_equal(s.active, 2);
+    session_fini(&s);
+}
+
+static void
+who_must_stay_is_not_removed(void **state)
+{
+    struct command cmd = { .type = COMMAND_REMOVE, .participant_id = ANNA };
+    struct fail f = { .rc = RC_OK };
+    struct session s;
+    struct change c;
+
+    (void)state;
+    create(&s, 2, 60000, 0);
+    run(&s, COMMAND_START, T0);
+    assert_int_equal(session_command(&s, &cmd, T0 + 1, &c, &f), RC_CONFLICT);
+    assert_string_equal(f.details, "{\"active_participant_id\":\"" ANNA "\"}");
+    cmd.participant_id = DORA;
+    assert_int_equal(session_command(&s, &cmd, T0 + 1, &c, NULL), RC_NOT_FOUND);
+    assert_int_equal(s.version, 2);
+    session_fini(&s);
+    create(&s, 1, 60000, 0);
+    cmd.participant_id = ANNA;
+    fail_reset(&f);
+    assert_int_equal(session_command(&s, &cmd, T0 + 1, &c, &f), RC_CONFLICT);
+    assert_string_equal(f.message, "The last participant cannot be removed");
+    session_fini(&s);
+}
+
 /* --- memory and words --- */
 
 static void
@@ -867,6 +923,8 @@ static const struct CMUnitTest plain_tests[] = {
     cmocka_unit_test(the_paused_and_the_ended_have_their_own_last_day),
     cmocka_unit_test(recovery_pauses_as_of_the_gap),
     cmocka_unit_test(cancel_charges_the_open_turn),
+    cmocka_unit_test(the_removed_take_no_more_turns),
+    cmocka_unit_test(who_must_stay_is_not_removed),
     cmocka_unit_test(copies_are_deep),
     cmocka_unit_test(every_member_has_its_word),
 };
