@@ -9,6 +9,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/keys.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "frame.h"
@@ -790,6 +791,18 @@ hub_link_lost(struct hub *h)
     }
     h->stats.resyncs += resyncs;
     metrics_add(METRIC_WS_RESYNCS, resyncs, 0, 0, 0);
+}
+
+void
+hub_life_began(struct hub *h, int partition)
+{
+    struct watch *w, *tmp;
+
+    HASH_ITER(hh, h->watches, w, tmp)
+    {
+        if (keys_partition(w->id) == partition && w->channel == CHANNEL_ON)
+            reload(h, w);
+    }
 }
 
 struct hub_stats

@@ -59,6 +59,8 @@ void hub_unsubscribed(struct hub *h, const char *id);
 /* The link is there: everything is subscribed again. / It is gone: nothing known is sure. */
 void hub_link_up(struct hub *h);
 void hub_link_lost(struct hub *h);
+/* A new life of a partition (common/keys.h) has begun: epochs changed without an event. */
+void hub_life_began(struct hub *h, int partition);
 
 /* --- from the loader: `s` was read at server time at_ms (rc RC_OK), is taken and left empty
  * --- */

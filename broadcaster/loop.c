@@ -118,6 +118,14 @@ on_wake(void *ctx, int partition)
 }
 
 static void
+on_life(void *ctx, int partition)
+{
+    struct app *app = ctx;
+
+    hub_life_began(app->hub, partition);
+}
+
+static void
 on_socket(void *ctx, int fd)
 {
     struct app *app = ctx;
@@ -261,6 +269,7 @@ start_parts(struct app *app)
                                                        .subscribed = on_subscribed,
                                                        .unsubscribed = on_unsubscribed,
                                                        .wake = on_wake,
+                                                       .life = on_life,
                                                        .ctx = app };
     struct fail f = { 0 };
 

@@ -126,6 +126,8 @@ on_message(struct subscriber *s, const redisReply *channel, const redisReply *pa
     for (int i = 0; i < KEYS_PARTITIONS; i++) {
         if (s->wake[i].len == channel->len &&
             memcmp(s->wake[i].s, channel->str, channel->len) == 0) {
+            if (is_text(payload, "life"))
+                s->calls.life(s->calls.ctx, i);
             s->calls.wake(s->calls.ctx, i);
             return;
         }

@@ -22,7 +22,8 @@ struct subscriber_calls {
     void (*event)(void *ctx, const char *id, const char *payload, size_t len);
     void (*subscribed)(void *ctx, const char *id);
     void (*unsubscribed)(void *ctx, const char *id);
-    void (*wake)(void *ctx, int partition);
+    void (*wake)(void *ctx, int partition); /* its earliest wake-up moved */
+    void (*life)(void *ctx, int partition); /* a new life: epochs changed without an event */
     void *ctx;
 };
 

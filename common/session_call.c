@@ -53,15 +53,16 @@ session_life_begin(struct session_store *st, int partition, struct fail *f)
 {
     struct key life = keys_life(st->conf->key_prefix, partition);
     struct key wakeups = keys_wakeups(st->conf->key_prefix, partition);
+    struct key wake = keys_wake(st->conf->key_prefix, partition);
     char outage[24];
     enum rc rc = redis_connect(st->redis, f);
-    const char *argv[] = { life.s, wakeups.s, redis_run_id(st->redis), outage };
+    const char *argv[] = { life.s, wakeups.s, redis_run_id(st->redis), outage, wake.s };
 
     if (rc != RC_OK)
         return rc;
     snprintf(outage, sizeof(outage), "%" PRId64, st->conf->outage_pause_ms);
     redis_batch_clear(st->commit);
-    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 4, argv, NULL);
+    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 5, argv, NULL);
     rc = redis_run(st->redis, st->commit, f);
     return rc == RC_OK ? redis_batch_check(st->commit, 0, f) : rc;
 }

@@ -4,10 +4,11 @@
 -- epoch committed under it and grows even when this hash was lost. When the Redis was away for
 -- longer than the pause, `gap_from` is the last recorded time before and `gap_n` the life that
 -- follows: sessions of an earlier life are paused as of gap_from. They are all made due, so that
--- the timekeeper comes to each.
+-- the timekeeper comes to each. Whoever shows sessions of the partition is told, because their
+-- epochs have changed without a commit.
 --
 -- KEYS[1] life  [2] wakeups
--- ARGV[1] run id of this Redis  [2] longest gap that does not pause, ms
+-- ARGV[1] run id of this Redis  [2] longest gap that does not pause, ms  [3] channel for wake-ups
 -- Returns n
 local t = redis.call('TIME')
 local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -23,4 +24,5 @@ if life[3] and now_ms - tonumber(life[3]) > tonumber(ARGV[2]) then
     redis.call('HSET', KEYS[1], 'gap_from', life[3], 'gap_n', n)
     redis.call('ZUNIONSTORE', KEYS[2], 1, KEYS[2], 'WEIGHTS', 0)
 end
+redis.call('PUBLISH', ARGV[3], 'life')
 return n

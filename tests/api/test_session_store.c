@@ -250,6 +250,9 @@ an_earlier_wake_up_is_announced(void **state)
 
     (void)state;
     fixture_create(id_a, 2, 60000);
+    m = next_message(c); /* the first touch of a partition begins its life */
+    assert_string_equal(m->element[2]->str, "life");
+    freeReplyObject(m);
     m = next_message(c);
     assert_int_equal(number(m->element[2]->str), fx.s.created_at + SESSION_IDLE_MS);
     freeReplyObject(m);

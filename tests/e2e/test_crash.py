@@ -96,6 +96,21 @@ def test_a_killed_redis_comes_back_and_everybody_holds_the_truth(own, players):
         assert shown == sorted(set(shown)), "for one client (epoch, version) only grows"
 
 
+def test_after_a_restart_of_redis_an_idle_session_is_shown_under_its_new_epoch(own):
+    """Nothing is committed, so no event tells of the new life."""
+    sessions = create_started(own, 8)
+    sockets = [watch(own, sent["session_id"]) for sent in sessions]
+    for socket in sockets:
+        socket.wait_for("STATE_SYNC")
+    own.kill("redis")
+    eventually(lambda: own.redis().ping(), timeout=10)
+    for sent, socket in zip(sessions, sockets):
+        state = requests.get(f"{own.base_url}/v1/sessions/{sent['session_id']}", timeout=10).json()["data"]
+        sync = socket.wait_for(lambda m, s=state: m.get("epoch") == s["epoch"], timeout=2)
+        assert sync["type"] == "STATE_SYNC" and sync["version"] == state["version"]
+        socket.close()
+
+
 def test_while_redis_is_away_answers_are_503_with_retry_after(own):
     [sent] = create_started(own, 1)
     url = f"{own.base_url}/v1/sessions/{sent['session_id']}"

@@ -4,6 +4,7 @@
 
 #include "broadcaster/protocol.h"
 #include "broadcaster/watch.h"
+#include "common/keys.h"
 #include "fake.h"
 
 #include <unistd.h>
@@ -387,6 +388,27 @@ a_read_before_the_creation_is_none_after_an_outage_either(void **state)
     assert_string_equal(got(late), "STATE_SYNC:1");
     leave(early);
     leave(late);
+    life_end(&l);
+}
+
+static void
+a_new_life_is_read_although_nothing_was_committed(void **state)
+{
+    struct life l;
+    struct fake *c;
+    int partition = keys_partition(SID_LOWER);
+
+    (void)state;
+    life_begin(&l, 1);
+    c = join_live(&l);
+    hub_life_began(hub, (partition + 1) % KEYS_PARTITIONS);
+    hub_pump(hub);
+    assert_int_equal(n_loading, 0);
+    hub_life_began(hub, partition);
+    epoch_raise(l.s.epoch, epoch_life(l.s.epoch) + 1);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(c), "STATE_SYNC:1");
+    leave(c);
     life_end(&l);
 }
 
@@ -1025,6 +1047,7 @@ main(void)
         TEST(a_read_behind_the_events_shows_the_newer),
         TEST(a_read_before_the_creation_is_no_deletion),
         TEST(a_read_before_the_creation_is_none_after_an_outage_either),
+        TEST(a_new_life_is_read_although_nothing_was_committed),
         TEST(a_read_before_the_deletion_revives_nothing),
         TEST(older_ones_are_ignored_gaps_are_read_again),
         TEST(a_gap_during_a_read_is_not_forgotten),
