@@ -554,6 +554,7 @@ class SessionWatch {
     if (available === this.#storeAvailable) return;
     this.#storeAvailable = available;
     this.#after('ping', this.#pingEvery(), () => this.#ping());
+    if (available) this.#resync(); // what came while it was away may not be all
     this.#emit('store', { available });
   }
 

@@ -428,6 +428,7 @@ test('a server without its store is known within 3 s, and its return within 2 s'
   server.away = false;
   await world.run(2000);
   assert.deepEqual(of('store').slice(1), [['store', { available: true }]]);
+  assert.equal(all[0].sent.filter((m) => m.type === 'RECONNECT').length, 1, 'it asks anew');
   assert.equal(watch.storeAvailable, true);
 });
 
