@@ -115,7 +115,11 @@ class Window:
         return self.driver.current_url.partition("#")[2]
 
     def read(self):
-        """What the window shows and believes now."""
+        """What the window shows and believes now; a page that is still loading is waited for."""
+        end = time.monotonic() + 10 * SLOW
+        while not self.js("return typeof chessClock !== 'undefined'"):
+            assert time.monotonic() < end, "the page does not load"
+            time.sleep(0.02)
         shown = self.js(READ)
         bound = re.fullmatch(r"± (\d+) ms", shown["error"])
         shown["bound"] = int(bound[1]) if bound else None
