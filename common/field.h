@@ -46,7 +46,8 @@ struct field {
         *missing; /* message when missing or of the wrong kind; NULL: zod's default text */
     const char *too_small; /* full message; NULL: made from label and min */
     const char *too_big;
-    const char *doc; /* one sentence for OpenAPI */
+    const char *doc;     /* one sentence for OpenAPI */
+    const char *example; /* in the F_END row: a whole body as JSON, for OpenAPI; NULL: none */
 };
 
 /* One fault: `field` is a dotted path ("participants.0.total_time_ms"), `code` zod's name. */

@@ -308,6 +308,10 @@ put_body(struct buf *out, const struct field *fields)
                ",\"requestBody\":{\"required\":%s,\"content\":", required ? "true" : "false");
     openapi_put(out, "{'application/json':{'schema':");
     field_schema(out, fields);
+    while (fields->type != F_END)
+        fields++;
+    if (fields->example != NULL)
+        buf_printf(out, ",\"example\":%s", fields->example);
     buf_str(out, "}}}");
 }
 

@@ -76,6 +76,15 @@ static const struct field timeout_fields[] = {
     { .type = F_END },
 };
 
+/* Made of all fields, a body would contradict itself: some belong to one mode only. */
+#define CREATE_EXAMPLE \
+    "{\"sync_mode\":\"per_participant\",\"total_time_ms\":600000,\"increment_ms\":2000," \
+    "\"participants\":[" \
+    "{\"participant_id\":\"aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa\",\"participant_index\":0," \
+    "\"total_time_ms\":300000}," \
+    "{\"participant_id\":\"bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb\",\"participant_index\":1," \
+    "\"total_time_ms\":300000}]}"
+
 const struct field session_create_fields[] = {
     { .name = "session_id", .type = F_UUID, .label = "Session ID",
       .doc = "Chosen by the client; made by the server when it is left out." },
@@ -117,7 +126,7 @@ const struct field session_create_fields[] = {
       .items = timeout_fields, .doc = "What happens when a clock reaches zero." },
     { .name = "metadata", .type = F_OBJECT, .label = "Metadata", .max = SESSION_METADATA_MAX,
       .doc = "Any object of at most 10 KB, returned as sent." },
-    { .type = F_END },
+    { .type = F_END, .example = CREATE_EXAMPLE },
 };
 
 #define EXPECTED_VERSION                                                                     \

@@ -357,3 +357,9 @@ def test_the_lockfile_pins_without_naming_a_registry():
     lock = json.loads((ROOT / "web/api-docs/package-lock.json").read_text())
     packages = [p for name, p in lock["packages"].items() if name]
     assert packages and all("resolved" not in p and p["integrity"].startswith("sha512-") for p in packages)
+
+
+def test_the_example_of_a_body_is_accepted(stack):
+    document = requests.get(stack.base_url + "/api-docs.json", timeout=10).json()
+    example = document["paths"]["/v1/sessions"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert requests.post(stack.base_url + "/v1/sessions", json=example, timeout=10).status_code == 201
