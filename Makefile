@@ -150,7 +150,7 @@ $(DOCS): $(DOCS_SRC) web/api-docs/.npmrc etc/dev/docs | $(READY)
 # --- running --------------------------------------------------------------------------------------------------------
 
 run: $(PROGRAMS) docs | $(READY) ## install what is missing, build, and run everything privately on PORT=3000
-	@BIN_DIR=$(BUILD) exec setpriv --pdeathsig TERM etc/dev/run
+	@BIN_DIR=$(BUILD) exec setpriv --pdeathsig TERM env --default-signal=INT etc/dev/run
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 
