@@ -52,10 +52,16 @@ static void PRINTF(3, 0) format_text(char *out, size_t size, const char *fmt, va
         out[end - 1] = '\0';
 }
 
+/* Take the first failure; false when there is nowhere to write it, or one stands there already.
+ */
 static bool
-holds_failure(const struct fail *f)
+take_failure(struct fail *f, enum rc rc)
 {
-    return f->rc != RC_OK;
+    assert(rc != RC_OK);
+    if (!f || f->rc != RC_OK)
+        return false;
+    f->rc = rc;
+    return true;
 }
 
 int
@@ -75,12 +81,8 @@ fail_set(struct fail *f, enum rc rc, const char *fmt, ...)
 {
     va_list ap;
 
-    assert(rc != RC_OK);
-    if (!f)
-        return rc;
-    if (holds_failure(f))
-        return f->rc;
-    f->rc = rc;
+    if (!take_failure(f, rc))
+        return f ? f->rc : rc;
     va_start(ap, fmt);
     format_text(f->message, sizeof(f->message), fmt, ap);
     va_end(ap);
@@ -92,12 +94,8 @@ fail_log(struct fail *f, enum rc rc, const char *fmt, ...)
 {
     va_list ap;
 
-    assert(rc != RC_OK);
-    if (!f)
-        return rc;
-    if (holds_failure(f))
-        return f->rc;
-    f->rc = rc;
+    if (!take_failure(f, rc))
+        return f ? f->rc : rc;
     va_start(ap, fmt);
     format_text(f->log, sizeof(f->log), fmt, ap);
     va_end(ap);
