@@ -1,0 +1,225 @@
+/*
+ * What clients are told: each message is framed once for all who get it. Whoever fell behind is
+ * given the newest state when it has caught up.
+ */
+#include "hub_inside.h"
+
+#include "client.h"
+#include "common/event.h"
+#include "frame.h"
+
+#include <assert.h>
+#include <utlist.h>
+
+/* The message in h->text as a frame of one reference. */
+struct frame *
+hub_text_frame(struct hub *h)
+{
+    assert(!h->text.overflow);
+    return frame_new(FRAME_TEXT, h->text.data, h->text.len);
+}
+
+/* Whether the state of `w` is newer than what `sub` was sent. */
+static bool
+is_news(const struct sub *sub)
+{
+    const struct watch *w = sub->watch;
+
+    return sub->synced && (sub->lap < w->lap || sub->version < w->s.version);
+}
+
+static void
+mark_sent(struct sub *sub, uint32_t lap, int64_t version)
+{
+    sub->lap = lap;
+    sub->version = version;
+}
+
+/* The client fell behind: whatever comes next is news to it. */
+static void
+mark_lost(struct client *c)
+{
+    for (struct sub *sub = c->subs; sub != NULL; sub = sub->more)
+        if (sub->version != 0)
+            sub->version = -1;
+}
+
+static void
+send_state(struct sub *sub, struct frame *f)
+{
+    bool was_behind = sub->client->is_behind;
+
+    if (client_queue(sub->client, f)) {
+        mark_sent(sub, sub->watch->lap, sub->watch->s.version);
+        return;
+    }
+    if (!was_behind && sub->client->is_behind)
+        mark_lost(sub->client);
+}
+
+static struct frame *
+newest(struct hub *h, struct watch *w)
+{
+    if (w->newest == NULL) {
+        buf_clear(&h->text);
+        protocol_state(&h->text, STATE_UPDATE, &w->s, w->at_ms);
+        w->newest = hub_text_frame(h);
+        hub_set_hot(h, w, true);
+    }
+    return w->newest;
+}
+
+/* Push the state of `w` to all to whom it is news. */
+void
+hub_push_state(struct hub *h, struct watch *w, enum state_kind kind)
+{
+    struct frame *f = NULL;
+    struct sub *sub;
+
+    DL_FOREACH(w->subs, sub)
+    {
+        /* who is behind is given the newest when it has caught up */
+        if (!is_news(sub) || sub->client->close_code != 0 || sub->client->is_behind)
+            continue;
+        if (f == NULL && kind == STATE_UPDATE) {
+            f = frame_take(newest(h, w));
+        } else if (f == NULL) {
+            buf_clear(&h->text);
+            protocol_state(&h->text, kind, &w->s, w->at_ms);
+            f = hub_text_frame(h);
+        }
+        send_state(sub, f);
+    }
+    frame_drop(f);
+}
+
+/* TIME_EXPIRED goes to those who were just sent the version that it belongs to. */
+void
+hub_push_time_expired(struct hub *h, struct watch *w, const struct event *ev)
+{
+    struct frame *f;
+    struct sub *sub;
+
+    buf_clear(&h->text);
+    protocol_time_expired(&h->text, w->spelling, ev);
+    f = hub_text_frame(h);
+    DL_FOREACH(w->subs, sub)
+    {
+        bool was_behind = sub->client->is_behind;
+
+        if (!sub->synced || sub->lap != w->lap || sub->version != ev->version)
+            continue;
+        if (!client_queue(sub->client, f) && !was_behind && sub->client->is_behind)
+            mark_lost(sub->client);
+    }
+    frame_drop(f);
+}
+
+void
+hub_end_sub(struct hub *h, struct sub *sub)
+{
+    struct watch *w = sub->watch;
+
+    LL_DELETE2(sub->client->subs, sub, more);
+    DL_DELETE(w->subs, sub);
+    free(sub->waiter);
+    free(sub);
+    if (w->subs == NULL)
+        hub_set_idle(h, w, true);
+}
+
+/* SESSION_DELETED to all who know of the session; their subscription ends. `ev` NULL: it is
+ * simply gone. */
+void
+hub_push_deleted(struct hub *h, struct watch *w, const struct event *ev)
+{
+    int64_t at_ms = ev != NULL ? ev->server_time_ms : h->calls.now_ms(h->calls.ctx);
+    struct frame *f;
+    struct sub *sub, *tmp;
+
+    buf_clear(&h->text);
+    protocol_deleted(&h->text, w->spelling, ev != NULL ? ev->epoch : NULL,
+                     ev != NULL ? ev->version : 0, at_ms);
+    f = hub_text_frame(h);
+    watch_forget(w);
+    DL_FOREACH_SAFE(w->subs, sub, tmp)
+    {
+        struct client *c = sub->client;
+
+        if (sub->version == 0)
+            continue; /* it knows of none */
+        hub_end_sub(h, sub);
+        if (c->subs == NULL)
+            client_finish(c, f, 1000, "Session deleted");
+        else
+            client_answer(c, f);
+    }
+    frame_drop(f);
+}
+
+/* Answer one who waited for the load. */
+static void
+answer(struct hub *h, struct sub *sub, struct frame *sync, int64_t at_ms)
+{
+    const struct watch *w = sub->watch;
+    struct waiter *waiter = sub->waiter;
+    struct frame *f;
+
+    sub->waiter = NULL;
+    sub->synced = true;
+    if (w->known == KNOWN_PRESENT &&
+        (waiter->version != w->s.version || strcmp(waiter->epoch, w->s.epoch) != 0)) {
+        send_state(sub, sync);
+        free(waiter);
+        return;
+    }
+    buf_clear(&h->text);
+    if (w->known == KNOWN_PRESENT) {
+        protocol_unchanged(&h->text, &w->s, at_ms);
+        mark_sent(sub, w->lap, w->s.version);
+    } else {
+        protocol_not_found(&h->text, w->spelling, at_ms);
+    }
+    f = hub_text_frame(h);
+    client_answer(sub->client, f);
+    frame_drop(f);
+    free(waiter);
+}
+
+/* Answer all who waited for this load, from what the watch knows now. */
+void
+hub_answer_waiters(struct hub *h, struct watch *w, int64_t at_ms)
+{
+    struct frame *sync = NULL;
+    struct sub *sub;
+    bool more = false;
+
+    if (at_ms < w->at_ms)
+        at_ms = w->at_ms;
+    DL_FOREACH(w->subs, sub)
+    {
+        if (sub->waiter == NULL)
+            continue;
+        if (!sub->waiter->served) {
+            more = true;
+            continue;
+        }
+        if (sync == NULL && w->known == KNOWN_PRESENT) {
+            buf_clear(&h->text);
+            protocol_state(&h->text, STATE_SYNC, &w->s, at_ms);
+            sync = hub_text_frame(h);
+        }
+        answer(h, sub, sync, at_ms);
+    }
+    frame_drop(sync);
+    if (more)
+        hub_want_load(h, w);
+}
+
+void
+hub_catch_up(struct hub *h, struct client *c)
+{
+    for (struct sub *sub = c->subs; sub != NULL; sub = sub->more)
+        if (sub->watch->known == KNOWN_PRESENT && is_news(sub))
+            send_state(sub, newest(h, sub->watch));
+}
