@@ -1,20 +1,22 @@
 """A second opinion on what a sync session is: slow, and built another way than the engine.
 
-The engine keeps running totals and moves them forward at each change. This oracle keeps nothing
-but the history, a list of (instant, what, who), and works every figure out anew from it:
+The engine keeps running totals and moves them forward at each change. This oracle keeps the
+history, a list of (instant, what, who), and works the figures out anew from it:
 
   used time   the length of all stretches in which somebody held the turn and no pause was on
-  bank        allotted + increment x hand-overs that granted one - used, and once at zero, zero
-  deadline    the instant at which the used time of the one on turn reaches the allowance
+  bank        what is left on a clock (clocks.py) that was told of every stretch, hand-over and
+              correction
+  deadline    the instant at which the running clock has run as long as it can
 
-Where a cycle, a group or the session as a whole has the clock, the allowance and the time are
-those of the cycle, the group or the session.
+The clock is a participant's, a cycle's, a group's or the session's.
 
 Written from the specification of sessions, before the driver that it is compared with.
 """
 
 from collections import namedtuple
 from datetime import datetime, timedelta, timezone
+
+from clocks import CONTROLS, Clock, Hourglass
 
 DAY = 24 * 3600 * 1000
 GRACE = 300
@@ -87,6 +89,7 @@ class Session:
                 (self.advances or policy["type"] == "skip_cycle"):
             self.max_cycles = MAX_CYCLES
         self.groups = self.make_groups() if self.mode == "per_group" else []
+        self.clocks = self.make_clocks()
 
     def make_groups(self):
         """[(id, bank, [places])], the given ones first, then those that participants name."""
@@ -198,48 +201,75 @@ class Session:
 
     # --- clocks ---
 
-    def bank(self, place, until):
-        """Somebody's own, which burns in per_participant only."""
-        allowance = self.people[place]["total_time_ms"]
-        if self.mode != "per_participant":
-            return allowance
-        spent = 0
-        for a, b, who, end in self.stretches(until):
-            if who != place:
-                continue
-            spent += b - a
-            if spent >= allowance:
-                return 0
-            if end == "turn":
-                allowance += self.body["increment_ms"]
-        return allowance - spent
+    def make_clocks(self):
+        """One for each participant or group, or a single one."""
+        if self.mode == "per_participant":
+            return [self.own_clock(p["total_time_ms"]) for p in self.people]
+        if self.mode == "per_group":
+            return [Clock(bank) for _, bank, _ in self.groups]
+        return [None if self.allowance() is None else Clock(self.allowance())]
+
+    def own_clock(self, bank):
+        rule = self.body.get("time_control") or \
+            {"type": "fischer", "increment_ms": self.body["increment_ms"]}
+        return CONTROLS[rule["type"]](bank, rule)
+
+    def allowance(self):
+        """Of a cycle or of the session, or None."""
+        total, cycle = self.body.get("total_time_ms"), self.body.get("time_per_cycle_ms")
+        if self.mode == "count_up":
+            return self.body.get("max_time_ms")
+        if self.mode == "global":
+            return cycle if total is None else total
+        return total if cycle is None else cycle
+
+    def clock_at(self, place):
+        """Which clock burns, or would, while this one has the turn: its place, or None."""
+        if self.mode == "per_participant":
+            return place
+        if self.mode == "per_group":
+            return None if place is None else self.groups.index(self.group_of(place))
+        return 0
+
+    def clock(self, k, until=0):
+        """The clock with what was open at its last change burnt."""
+        clock = None if k is None else self.clocks[k]
+        open_ms = until - self.touched
+        if clock is None or self.status != "running" or open_ms <= 0:
+            return clock
+        on = self.clock_at(self.holder)
+        if k == on:
+            return clock.then(open_ms)
+        if isinstance(clock, Hourglass):
+            later = clock.then(0)
+            later.gain(self.clocks[on].bank - self.clocks[on].then(open_ms).bank)
+            return later
+        return clock
+
+    def burn(self, at):
+        """The open stretch ends."""
+        self.clocks = [self.clock(k, at) for k in range(len(self.clocks))]
+
+    def move(self, entry, giver):
+        """What a change does to the clocks, once the open stretch is burnt."""
+        if entry.what not in TURNS + ENDS:
+            return
+        clock = self.clock(self.clock_at(giver))
+        if clock:
+            if entry.what == "turn" and clock.can_run():
+                clock.hand_over()
+            clock.stand()
+        if self.mode == "per_cycle" and entry.what in TURNS:
+            self.clocks = [Clock(self.allowance())]
 
     def group_of(self, place):
         return next(g for g in self.groups if place in g[2])
 
-    def group_left(self, group, until):
-        return max(0, group[1] - sum(self.used(k, until) for k in group[2]))
-
-    def limit(self):
-        """The whole session's allowance, or None."""
-        if self.mode == "count_up":
-            return self.body.get("max_time_ms")
-        return self.body.get("total_time_ms", self.body.get("time_per_cycle_ms"))
-
-    def cycle_length(self):
-        return self.body.get("time_per_cycle_ms", self.body.get("total_time_ms"))
-
     @kept
     def left(self, place, until):
         """What is left of the clock that burns, or would, while this one has the turn."""
-        if self.mode == "per_participant":
-            return None if place is None else self.bank(place, until)
-        if self.mode == "per_group":
-            return None if place is None else self.group_left(self.group_of(place), until)
-        if self.mode == "per_cycle":
-            turn = self.last(*TURNS)
-            return max(0, self.cycle_length() - (self.running(until, turn.at) if turn else 0))
-        return None if self.limit() is None else max(0, self.limit() - self.running(until))
+        clock = self.clock(self.clock_at(place), until)
+        return None if clock is None else clock.shown()
 
     def has_expired(self, place):
         """Found at zero by a change that has been made."""
@@ -250,11 +280,14 @@ class Session:
             return False
         return self.left(place, self.touched) == 0
 
+    @kept
     def deadline(self):
         if self.status != "running":
             return None
-        left = self.left(self.holder, self.touched)
-        return self.touched + left if left else None
+        clock = self.clock(self.clock_at(self.holder))
+        if clock is None or not (clock.can_run() or self.mode in WHOLE):
+            return None
+        return self.touched + clock.can_run()
 
     def last_resort(self):
         if self.is_over:
@@ -311,8 +344,12 @@ class Session:
     # --- changes ---
 
     def note(self, at, what, who=None, **mark):
+        entry, giver = Entry(at, what, who, mark), self.holder
+        if what != "delete":
+            self.burn(at)
+        self.move(entry, giver)
         self.known = {}
-        self.history.append(Entry(at, what, who, mark))
+        self.history.append(entry)
 
     def change(self, kind, about=None, expired=None, reason=""):
         at = self.history[-1].at
@@ -491,20 +528,23 @@ class Session:
     def participant(self, place, now):
         p = self.people[place]
         touched = self.touched
+        own = self.clocks[place] if self.mode == "per_participant" else None
         out = {
             "participant_id": p["participant_id"],
             "participant_index": p["participant_index"],
-            "total_time_ms": self.bank(place, touched),
+            "total_time_ms": own.bank if own else p["total_time_ms"],
             "time_used_ms": self.used(place, touched),
             "cycle_count": self.hand_overs(place),
             "is_active": self.holder == place,
             "has_expired": self.has_expired(place),
-            "allotted_ms": p["total_time_ms"],
+            "allotted_ms": own.allotted if own else p["total_time_ms"],
         }
         if self.mode == "per_cycle":
             out["time_remaining_ms"] = p["total_time_ms"]
         elif self.mode != "count_up":
             out["time_remaining_ms"] = self.left(place, self.seen(now))
+        if own:
+            out.update(self.clock(place, self.seen(now)).counters())
         if self.mode == "per_group":
             out["group_id"] = self.group_of(place)[0]
         elif p.get("group_id"):
@@ -514,13 +554,15 @@ class Session:
         return out
 
     def group(self, g, now):
+        k = self.groups.index(g)
+        clock = self.clocks[k]
         return {
             "group_id": g[0],
-            "total_time_ms": self.group_left(g, self.touched),
-            "allotted_ms": g[1],
+            "total_time_ms": clock.bank,
+            "allotted_ms": clock.allotted,
             "time_used_ms": sum(self.used(k, self.touched) for k in g[2]),
-            "time_remaining_ms": self.group_left(g, self.seen(now)),
-            "has_expired": self.group_left(g, self.touched) == 0,
+            "time_remaining_ms": self.clock(k, self.seen(now)).bank,
+            "has_expired": clock.bank == 0,
             "members": [self.name(k) for k in g[2]],
         }
 
@@ -583,8 +625,8 @@ class Session:
         if self.mode in WHOLE + ("per_cycle",) and self.left(None, seen) is not None:
             out["time_remaining_ms"] = self.left(None, seen)
         if self.mode == "global":
-            out["allotted_ms"] = self.limit()
-            out["total_time_ms"] = self.left(None, self.touched)
+            out["allotted_ms"] = self.clocks[0].allotted
+            out["total_time_ms"] = self.clocks[0].bank
         if self.mode == "per_group":
             out["groups"] = [self.group(g, now) for g in self.groups]
             out["active_group_id"] = None if self.holder is None else self.group_of(self.holder)[0]
@@ -617,6 +659,7 @@ class Session:
         }
         optional = {
             "max_time_ms": b.get("max_time_ms"),
+            "time_control": b.get("time_control"),
             "max_cycles": self.max_cycles,
             "action_on_timeout": self.policy if "action_on_timeout" in b else None,
             "last_timeout": self.last_timeout(),
