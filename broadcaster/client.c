@@ -141,6 +141,25 @@ is_full(const struct client *c, const struct frame *f)
            (c->queue_n >= CLIENT_FRAMES_MAX || c->queue_bytes + f->len > most);
 }
 
+static void
+fall_behind(struct client *c)
+{
+    struct frame *keep[CLIENT_FRAMES_MAX];
+    uint16_t n = 0;
+
+    for (uint16_t i = 0; i < c->queue_n; i++)
+        if (c->queue[i]->stays)
+            keep[n++] = frame_take(c->queue[i]);
+    forget_front(c, c->queue_n);
+    for (uint16_t i = 0; i < n; i++) {
+        push(c, keep[i]);
+        frame_drop(keep[i]);
+    }
+    c->is_behind = true;
+    c->set->skips++;
+    metrics_add(METRIC_WS_SKIPS, 1, 0, 0, 0);
+}
+
 bool
 client_queue(struct client *c, struct frame *f)
 {
@@ -151,10 +170,7 @@ client_queue(struct client *c, struct frame *f)
     if (c->is_cut)
         return false;
     if (is_full(c, f)) {
-        forget_front(c, c->queue_n);
-        c->is_behind = true;
-        c->set->skips++;
-        metrics_add(METRIC_WS_SKIPS, 1, 0, 0, 0);
+        fall_behind(c);
         return false;
     }
     push(c, f);
@@ -169,6 +185,27 @@ client_answer(struct client *c, struct frame *f)
         c->set->io->is_stuck(c))
         return;
     push(c, f);
+}
+
+bool
+client_reply(struct client *c, struct frame *f)
+{
+    bool was_behind = c->is_behind;
+
+    if (c->close_code != 0 || c->is_cut)
+        return false;
+    if (is_full(c, f))
+        client_flush(c);
+    if (c->is_cut)
+        return false;
+    if (is_full(c, f))
+        fall_behind(c);
+    if (is_full(c, f)) {
+        cut(c);
+        return false;
+    }
+    push(c, f);
+    return c->is_behind && !was_behind;
 }
 
 void
@@ -245,6 +282,15 @@ client_writable(struct client *c)
         return false;
     c->is_behind = false;
     return c->close_code == 0;
+}
+
+void
+client_stay_behind(struct client *c)
+{
+    if (c->is_cut || c->close_code != 0)
+        return;
+    c->is_behind = true;
+    c->set->io->want_write(c);
 }
 
 static void

@@ -3,9 +3,9 @@
  *
  * Messages are queued as shared frames (frame.h) and leave once per turn of the loop, many in
  * one write. A client whose socket does not take them keeps a bounded queue; when that is full
- * the client is *behind*: everything queued is given up, nothing more is queued, and when the
- * socket takes bytes again the hub gives it the newest state. So a slow reader costs a bounded
- * amount and the others nothing.
+ * the client is *behind*: the states that are queued are given up, none is queued any more, and
+ * when the socket takes bytes again the hub gives it the newest ones. So a slow reader costs a
+ * bounded amount and the others nothing.
  *
  * Sockets are reached through struct client_io only, so that all of this runs in tests
  * without one. A struct client is embedded in the memory of its socket, and idle ones are many:
@@ -65,11 +65,12 @@ struct client {
     char *rx;             /* first parts of a message in several frames; owned */
     int64_t heard_ms;     /* when it last said anything; once closing: when that began */
     uint32_t queue_bytes, rx_len;
+    uint32_t opened_with; /* of the hub: which session the socket was opened for; 0 none */
     struct meter messages, faults;
     uint16_t queue_n, queue_size;
     uint16_t close_code; /* 0: not closing */
     int16_t slot;
-    bool is_open, is_dirty, is_behind, is_cut, rx_over;
+    bool is_open, is_dirty, is_behind, is_cut;
 };
 
 void clients_init(struct clients *set, const struct client_io *io, int64_t heartbeat_ms,
@@ -87,8 +88,13 @@ void client_gone(struct client *c);
  * it will be given the newest state by itself.
  */
 bool client_queue(struct client *c, struct frame *f);
-/* Queue an answer; dropped when the client does not take what it was sent before. */
+/* Queue an answer that is worth nothing later; dropped when the client does not take what it
+ * was sent before. */
 void client_answer(struct client *c, struct frame *f);
+/* Queue a message that has to come (f->stays), also to a client that is behind. True when it
+ * has just fallen behind, because the queue was full. A queue that is full of such messages
+ * cuts the socket. */
+bool client_reply(struct client *c, struct frame *f);
 /* Queue `last` (may be NULL) and a Close frame. Nothing is queued any more; the socket goes
  * when the peer has answered, or is cut. */
 void client_finish(struct client *c, struct frame *last, uint16_t code, const char *reason);
@@ -99,6 +105,8 @@ void clients_flush(struct clients *set);
 /* The socket takes bytes again. True when it has drained and the client was behind:
  * hub_catch_up is due. */
 bool client_writable(struct client *c);
+/* It was not given everything: client_writable says true once more when it has drained. */
+void client_stay_behind(struct client *c);
 
 /* Serve the slots of the wheel that came up: ping, drop the silent and the stuck. */
 void clients_beat(struct clients *set, int64_t now_ms, int64_t timeout_ms);

@@ -7,6 +7,7 @@
 #ifndef BROADCASTER_FRAME_H
 #define BROADCASTER_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ enum frame_opcode { FRAME_TEXT = 0x1, FRAME_CLOSE = 0x8, FRAME_PING = 0x9 };
 struct frame {
     uint32_t refs;
     uint32_t len; /* of bytes, head included */
+    bool stays; /* no newer one makes up for it: a client that is behind gets it all the same */
     unsigned char bytes[];
 };
 

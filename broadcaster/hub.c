@@ -174,7 +174,6 @@ loaded_again(struct hub *h, struct watch *w, struct session *s, int64_t at_ms)
 static void
 load_failed(struct hub *h, struct watch *w, enum rc rc)
 {
-    int64_t now = h->calls.now_ms(h->calls.ctx);
     struct sub *sub;
 
     if (rc != RC_STATE_UNREADABLE) {
@@ -185,15 +184,9 @@ load_failed(struct hub *h, struct watch *w, enum rc rc)
     hub_retry_load(h, w, RETRY_BROKEN_MS);
     DL_FOREACH(w->subs, sub)
     {
-        struct frame *f;
-
         if (sub->waiter == NULL || sub->waiter->told)
             continue;
-        buf_clear(&h->text);
-        protocol_error(&h->text, FAULT_STATE_UNREADABLE, w->spelling, now);
-        f = hub_text_frame(h);
-        client_answer(sub->client, f);
-        frame_drop(f);
+        hub_refuse(h, sub->client, FAULT_STATE_UNREADABLE, w->spelling);
         sub->waiter->told = true;
     }
 }
@@ -228,8 +221,8 @@ wait_for_load(struct hub *h, struct sub *sub, const struct message *m)
     hub_want_load(h, sub->watch);
 }
 
-void
-hub_join(struct hub *h, struct client *c, const char *id)
+static struct sub *
+add_sub(struct hub *h, struct client *c, const char *id)
 {
     struct watch *w = hub_find_or_make(h, id);
     struct sub *sub = xalloc(sizeof(*sub));
@@ -241,6 +234,74 @@ hub_join(struct hub *h, struct client *c, const char *id)
     hub_set_idle(h, w, false);
     hub_ask_channel(h, w);
     wait_for_load(h, sub, NULL);
+    return sub;
+}
+
+static struct sub *
+find_sub(const struct client *c, const char *id)
+{
+    for (struct sub *sub = c->subs; sub != NULL; sub = sub->more)
+        if (id_equal(id, sub->watch->id))
+            return sub;
+    return NULL;
+}
+
+static int
+count_subs(const struct client *c)
+{
+    int n = 0;
+
+    for (const struct sub *sub = c->subs; sub != NULL; sub = sub->more)
+        n++;
+    return n;
+}
+
+void
+hub_join(struct hub *h, struct client *c, const char *id)
+{
+    c->opened_with = add_sub(h, c, id)->watch->hh.hashv;
+}
+
+enum fault
+hub_subscribe(struct hub *h, struct client *c, const struct message *m)
+{
+    struct sub *sub = find_sub(c, m->session_id);
+
+    if (sub == NULL && count_subs(c) >= HUB_SUBS_MAX)
+        return FAULT_SUBSCRIPTION_LIMIT;
+    if (sub == NULL && !hub_has_room(h, m->session_id))
+        return FAULT_SERVER_FULL;
+    buf_clear(&h->text);
+    protocol_subscribed(&h->text, m->session_id, h->calls.now_ms(h->calls.ctx));
+    hub_reply(h, c);
+    if (sub == NULL)
+        sub = add_sub(h, c, m->session_id);
+    else
+        wait_for_load(h, sub, NULL);
+    sub->delta = m->delta;
+    return FAULT_NONE;
+}
+
+enum fault
+hub_unsubscribe(struct hub *h, struct client *c, const struct message *m)
+{
+    struct sub *sub = find_sub(c, m->session_id);
+
+    if (sub == NULL)
+        return FAULT_NOT_SUBSCRIBED;
+    hub_end_sub(h, sub);
+    buf_clear(&h->text);
+    protocol_unsubscribed(&h->text, m->session_id, h->calls.now_ms(h->calls.ctx));
+    hub_reply(h, c);
+    return FAULT_NONE;
+}
+
+void
+hub_refuse(struct hub *h, struct client *c, enum fault fault, const char *id)
+{
+    buf_clear(&h->text);
+    protocol_error(&h->text, fault, id, h->calls.now_ms(h->calls.ctx));
+    hub_reply(h, c);
 }
 
 void
@@ -252,18 +313,20 @@ hub_leave(struct hub *h, struct client *c)
     hub_end_sub(h, sub);
 }
 
-bool
+enum fault
 hub_reconnect(struct hub *h, struct client *c, const struct message *m)
 {
+    enum fault fault = FAULT_NOT_SUBSCRIBED;
+
     for (struct sub *sub = c->subs; sub != NULL; sub = sub->more) {
         if (m->session_id[0] != '\0' && !id_equal(m->session_id, sub->watch->id))
             continue;
         /* before its first answer it waits already */
         if (sub->synced || sub->waiter == NULL)
             wait_for_load(h, sub, m);
-        return true;
+        fault = FAULT_NONE;
     }
-    return false;
+    return fault;
 }
 
 void

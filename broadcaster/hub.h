@@ -14,17 +14,19 @@
 #define BROADCASTER_HUB_H
 
 #include "common/rc.h"
+#include "protocol.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct client;
 struct hub; /* opaque */
-struct message;
 struct session;
 struct watch;
 
 #define HUB_LOAD_MAX 32
+/* Sessions that one client may watch. */
+#define HUB_SUBS_MAX 100
 
 struct hub_calls {
     void (*subscribe)(void *ctx, const char *id);
@@ -43,12 +45,22 @@ void hub_free(struct hub *h);
 /* Whether one more session can be watched (or this one is). */
 bool hub_has_room(struct hub *h, const char *id);
 
-/* `c` watches the session; CONNECTED has been queued. Its state follows. */
+/* `c` was opened for this session; CONNECTED has been queued. Its state follows. The client is
+ * closed when that session is deleted and it watches no other. */
 void hub_join(struct hub *h, struct client *c, const char *id);
+/* SUBSCRIBE: SUBSCRIBED is queued, the state follows; a session that is watched already is only
+ * shown again. Else why not: FAULT_SUBSCRIPTION_LIMIT, FAULT_SERVER_FULL. */
+enum fault hub_subscribe(struct hub *h, struct client *c, const struct message *m);
+/* UNSUBSCRIBE: UNSUBSCRIBED is queued, and nothing about that session follows. Or
+ * FAULT_NOT_SUBSCRIBED. */
+enum fault hub_unsubscribe(struct hub *h, struct client *c, const struct message *m);
+/* ERROR about this session (NULL or "": about none). */
+void hub_refuse(struct hub *h, struct client *c, enum fault fault, const char *id);
 /* The socket is gone. */
 void hub_leave(struct hub *h, struct client *c);
-/* RECONNECT. False: c does not watch that session. */
-bool hub_reconnect(struct hub *h, struct client *c, const struct message *m);
+/* RECONNECT: the state of that session follows; of all that c watches when it names none. Or
+ * FAULT_NOT_SUBSCRIBED. */
+enum fault hub_reconnect(struct hub *h, struct client *c, const struct message *m);
 /* `c` was behind and takes bytes again. */
 void hub_catch_up(struct hub *h, struct client *c);
 

@@ -49,6 +49,8 @@ void hub_push_state(struct hub *h, struct watch *w, enum state_kind kind);
 void hub_push_time_expired(struct hub *h, struct watch *w, const struct event *ev);
 /* To all who know of the session; their subscription ends. `ev` NULL: it is simply gone. */
 void hub_push_deleted(struct hub *h, struct watch *w, const struct event *ev);
+/* Queue the message in h->text; it has to come. */
+void hub_reply(struct hub *h, struct client *c);
 /* Answer all who waited for this load, from what the watch knows now. */
 void hub_answer_waiters(struct hub *h, struct watch *w, int64_t at_ms);
 /* The client watches this no longer; `sub` is freed. */

@@ -45,6 +45,23 @@ mark_lost(struct client *c)
 }
 
 static void
+reply(struct client *c, struct frame *f)
+{
+    f->stays = true;
+    if (client_reply(c, f))
+        mark_lost(c);
+}
+
+void
+hub_reply(struct hub *h, struct client *c)
+{
+    struct frame *f = hub_text_frame(h);
+
+    reply(c, f);
+    frame_drop(f);
+}
+
+static void
 send_state(struct sub *sub, struct frame *f)
 {
     bool was_behind = sub->client->is_behind;
@@ -149,10 +166,10 @@ hub_push_deleted(struct hub *h, struct watch *w, const struct event *ev)
         if (sub->version == 0)
             continue; /* it knows of none */
         hub_end_sub(h, sub);
-        if (c->subs == NULL)
+        if (c->subs == NULL && c->opened_with == w->hh.hashv)
             client_finish(c, f, 1000, "Session deleted");
         else
-            client_answer(c, f);
+            reply(c, f);
     }
     frame_drop(f);
 }
@@ -163,7 +180,6 @@ answer(struct hub *h, struct sub *sub, struct frame *sync, int64_t at_ms)
 {
     const struct watch *w = sub->watch;
     struct waiter *waiter = sub->waiter;
-    struct frame *f;
 
     sub->waiter = NULL;
     sub->synced = true;
@@ -180,9 +196,7 @@ answer(struct hub *h, struct sub *sub, struct frame *sync, int64_t at_ms)
     } else {
         protocol_not_found(&h->text, w->spelling, at_ms);
     }
-    f = hub_text_frame(h);
-    client_answer(sub->client, f);
-    frame_drop(f);
+    hub_reply(h, sub->client);
     free(waiter);
 }
 
@@ -216,10 +230,27 @@ hub_answer_waiters(struct hub *h, struct watch *w, int64_t at_ms)
         hub_want_load(h, w);
 }
 
+/*
+ * One session after the other, as the socket takes them: all at once could be more than a queue
+ * holds, and the first ones would be given again and again. Whoever was served goes to the end.
+ */
 void
 hub_catch_up(struct hub *h, struct client *c)
 {
-    for (struct sub *sub = c->subs; sub != NULL; sub = sub->more)
-        if (sub->watch->known == KNOWN_PRESENT && is_news(sub))
-            send_state(sub, newest(h, sub->watch));
+    struct sub *sub, *first = NULL;
+
+    while ((sub = c->subs) != NULL && sub != first) {
+        if (first == NULL)
+            first = sub;
+        LL_DELETE2(c->subs, sub, more);
+        LL_APPEND2(c->subs, sub, more);
+        if (sub->watch->known != KNOWN_PRESENT || !is_news(sub))
+            continue;
+        send_state(sub, newest(h, sub->watch));
+        client_flush(c);
+        if (c->set->io->is_stuck(c)) {
+            client_stay_behind(c);
+            return;
+        }
+    }
 }

@@ -16,6 +16,9 @@ static const struct {
     [FAULT_UNKNOWN_TYPE] = { "UNKNOWN_TYPE", "Message type is not known" },
     [FAULT_NOT_SUBSCRIBED] = { "NOT_SUBSCRIBED",
                                "This connection does not watch that session" },
+    [FAULT_SUBSCRIPTION_LIMIT] = { "SUBSCRIPTION_LIMIT",
+                                   "This connection watches 100 sessions already" },
+    [FAULT_SERVER_FULL] = { "SERVER_FULL", "This server watches as many sessions as it may" },
     [FAULT_STATE_UNREADABLE] = { "STATE_DESERIALIZATION_ERROR",
                                  "The session cannot be read at the moment" },
 };
@@ -72,9 +75,19 @@ take_epoch(struct json_object *value, struct message *m)
     return true;
 }
 
+static bool
+take_delta(struct json_object *value, struct message *m)
+{
+    if (!json_object_is_type(value, json_type_boolean))
+        return false;
+    m->delta = json_object_get_boolean(value) != 0;
+    return true;
+}
+
 struct message_key {
     const char *name;
     bool (*take)(struct json_object *value, struct message *m);
+    bool required;
 };
 
 /* What a client may say. */
@@ -83,12 +96,16 @@ static const struct message_kind {
     enum message_type type;
     struct message_key keys[4];
 } kinds[] = {
-    { "PING", MESSAGE_PING, { { "timestamp", take_timestamp } } },
+    { "PING", MESSAGE_PING, { { "timestamp", take_timestamp, false } } },
     { "RECONNECT",
       MESSAGE_RECONNECT,
-      { { "sessionId", take_session_id },
-        { "last_known_version", take_version },
-        { "epoch", take_epoch } } },
+      { { "sessionId", take_session_id, false },
+        { "last_known_version", take_version, false },
+        { "epoch", take_epoch, false } } },
+    { "SUBSCRIBE",
+      MESSAGE_SUBSCRIBE,
+      { { "sessionId", take_session_id, true }, { "delta", take_delta, false } } },
+    { "UNSUBSCRIBE", MESSAGE_UNSUBSCRIBE, { { "sessionId", take_session_id, true } } },
 };
 
 static const struct message_kind *
@@ -113,8 +130,8 @@ read_keys(const struct message_kind *kind, struct json_object *json, struct mess
         struct json_object *value = NULL;
 
         /* null counts as left out */
-        if (json_object_object_get_ex(json, k->name, &value) && value != NULL &&
-            !k->take(value, out))
+        json_object_object_get_ex(json, k->name, &value);
+        if (value == NULL ? k->required : !k->take(value, out))
             return FAULT_INVALID_MESSAGE;
     }
     return FAULT_NONE;
@@ -138,6 +155,12 @@ protocol_parse(const char *s, size_t len, struct message *out)
     return fault;
 }
 
+bool
+protocol_is_malformed(enum fault fault)
+{
+    return fault == FAULT_INVALID_MESSAGE || fault == FAULT_UNKNOWN_TYPE;
+}
+
 /* --- writing --- */
 
 static void
@@ -145,7 +168,7 @@ begin(struct buf *out, const char *type, const char *id, int64_t at_ms)
 {
     buf_str(out, "{\"type\":\"");
     buf_str(out, type);
-    if (id != NULL) {
+    if (id != NULL && id[0] != '\0') {
         buf_str(out, "\",\"sessionId\":\"");
         buf_str(out, id);
     }
@@ -166,6 +189,20 @@ void
 protocol_connected(struct buf *out, const char *id, int64_t at_ms)
 {
     begin(out, "CONNECTED", id, at_ms);
+    buf_char(out, '}');
+}
+
+void
+protocol_subscribed(struct buf *out, const char *id, int64_t at_ms)
+{
+    begin(out, "SUBSCRIBED", id, at_ms);
+    buf_char(out, '}');
+}
+
+void
+protocol_unsubscribed(struct buf *out, const char *id, int64_t at_ms)
+{
+    begin(out, "UNSUBSCRIBED", id, at_ms);
     buf_char(out, '}');
 }
 

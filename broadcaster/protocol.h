@@ -17,7 +17,14 @@ struct buf;
 struct event;
 struct session;
 
-enum message_type { MESSAGE_NONE, MESSAGE_PING, MESSAGE_RECONNECT, MESSAGE__MAX };
+enum message_type {
+    MESSAGE_NONE,
+    MESSAGE_PING,
+    MESSAGE_RECONNECT,
+    MESSAGE_SUBSCRIBE,
+    MESSAGE_UNSUBSCRIBE,
+    MESSAGE__MAX
+};
 
 /* Why an ERROR is sent; wire code and sentence are in one table. */
 enum fault {
@@ -25,6 +32,8 @@ enum fault {
     FAULT_INVALID_MESSAGE,
     FAULT_UNKNOWN_TYPE,
     FAULT_NOT_SUBSCRIBED,
+    FAULT_SUBSCRIPTION_LIMIT,
+    FAULT_SERVER_FULL,
     FAULT_STATE_UNREADABLE,
     FAULT__MAX
 };
@@ -35,17 +44,25 @@ struct message {
     enum message_type type;
     char timestamp[MESSAGE_NUMBER_MAX]; /* the number of a PING as it was sent; "" none */
     char session_id[ID_LEN + 1];        /* "" none */
+    bool delta;                         /* of a SUBSCRIBE */
     int64_t last_known_version;         /* -1 none */
     char epoch[EPOCH_MAX];              /* "" none */
 };
 
 /* Parse one message of a client. FAULT_NONE, or what is wrong with it. */
 enum fault protocol_parse(const char *s, size_t len, struct message *out);
+/* The message itself is wrong: a client that goes on so is closed. The others say that a good
+ * one cannot be followed now. */
+bool protocol_is_malformed(enum fault fault);
 
 /* --- messages of the server, appended to `out`; times are epoch ms of the server clock --- */
 
 /* `id` NULL: opened without a session. */
 void protocol_connected(struct buf *out, const char *id, int64_t at_ms);
+
+/* SUBSCRIBED, UNSUBSCRIBED; `id` in the spelling of the client. */
+void protocol_subscribed(struct buf *out, const char *id, int64_t at_ms);
+void protocol_unsubscribed(struct buf *out, const char *id, int64_t at_ms);
 
 enum state_kind { STATE_SYNC, STATE_UPDATE };
 /* The whole state, remaining times as of at_ms. */
@@ -66,6 +83,7 @@ struct pong {
 };
 void protocol_pong(struct buf *out, const struct pong *p);
 
+/* `id` NULL or "": about no session. */
 void protocol_error(struct buf *out, enum fault fault, const char *id, int64_t at_ms);
 void protocol_not_found(struct buf *out, const char *id, int64_t at_ms);
 void protocol_draining(struct buf *out, int64_t reconnect_in_ms, int64_t at_ms);

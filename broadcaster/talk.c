@@ -73,7 +73,11 @@ on_message(struct talk *t, struct client *c, const struct message *m, int64_t re
         pong(t, c, m, received_us);
         return FAULT_NONE;
     case MESSAGE_RECONNECT:
-        return hub_reconnect(t->hub, c, m) ? FAULT_NONE : FAULT_NOT_SUBSCRIBED;
+        return hub_reconnect(t->hub, c, m);
+    case MESSAGE_SUBSCRIBE:
+        return hub_subscribe(t->hub, c, m);
+    case MESSAGE_UNSUBSCRIBE:
+        return hub_unsubscribe(t->hub, c, m);
     case MESSAGE_NONE:
     case MESSAGE__MAX:
         break;
@@ -82,15 +86,14 @@ on_message(struct talk *t, struct client *c, const struct message *m, int64_t re
 }
 
 static void
-complain(struct talk *t, struct client *c, enum fault fault, int64_t now_ms)
+complain(struct talk *t, struct client *c, enum fault fault, const char *id)
 {
-    if (!meter_hit(&c->faults, now_ms, MINUTE_MS, TALK_FAULTS_PER_MINUTE)) {
+    if (protocol_is_malformed(fault) &&
+        !meter_hit(&c->faults, clock_mono_ms(), MINUTE_MS, TALK_FAULTS_PER_MINUTE)) {
         client_finish(c, NULL, 1008, "Too many invalid messages");
         return;
     }
-    buf_clear(&t->text);
-    protocol_error(&t->text, fault, NULL, talk_now_ms(t));
-    send_text(t, c);
+    hub_refuse(t->hub, c, fault, id);
 }
 
 static void
@@ -98,7 +101,7 @@ on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary
 {
     int64_t received_us = clock_mono_us();
     int64_t now_ms = received_us / 1000;
-    struct message m;
+    struct message m = { .type = MESSAGE_NONE };
     enum fault fault = FAULT_INVALID_MESSAGE;
 
     if (t->limit_messages &&
@@ -116,7 +119,7 @@ on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary
     if (fault == FAULT_NONE)
         fault = on_message(t, c, &m, received_us);
     if (fault != FAULT_NONE)
-        complain(t, c, fault, now_ms);
+        complain(t, c, fault, protocol_is_malformed(fault) ? NULL : m.session_id);
 }
 
 static void

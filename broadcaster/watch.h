@@ -44,6 +44,7 @@ struct sub {
     int64_t version;         /* last sent; 0 none; -1: whatever comes next */
     uint32_t lap;            /* watch->lap of that version */
     bool synced;             /* got its first answer; before that nothing is pushed to it */
+    bool delta;              /* wants STATE_DELTA */
 };
 
 enum watch_queue { QUEUE_NONE, QUEUE_LOAD, QUEUE_LATER };

@@ -30,6 +30,7 @@ struct fake {
     struct client c;
     struct buf out; /* what was written */
     int writes, wants, cuts;
+    int gulp; /* after so many writes it is stuck; 0: never by itself */
     bool stuck, broken;
 };
 
@@ -46,6 +47,7 @@ fake_write(struct client *c, const void *p, size_t len)
 
     f->writes++;
     buf_add(&f->out, p, len);
+    f->stuck = f->stuck || (f->gulp > 0 && --f->gulp == 0);
     return !f->broken;
 }
 

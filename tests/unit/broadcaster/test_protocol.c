@@ -38,6 +38,18 @@ what_a_client_may_say(void **state)
                            "\"last_known_version\":null}",
                            &m),
                      FAULT_NONE);
+    assert_int_equal(parse("{\"type\":\"SUBSCRIBE\",\"sessionId\":\"" SID "\"}", &m),
+                     FAULT_NONE);
+    assert_int_equal(m.type, MESSAGE_SUBSCRIBE);
+    assert_string_equal(m.session_id, SID);
+    assert_false(m.delta);
+    assert_int_equal(
+        parse("{\"type\":\"SUBSCRIBE\",\"sessionId\":\"" SID "\",\"delta\":true}", &m),
+        FAULT_NONE);
+    assert_true(m.delta);
+    assert_int_equal(parse("{\"type\":\"UNSUBSCRIBE\",\"sessionId\":\"" SID "\"}", &m),
+                     FAULT_NONE);
+    assert_int_equal(m.type, MESSAGE_UNSUBSCRIBE);
 }
 
 static void
@@ -81,6 +93,12 @@ what_is_refused(void **state)
         { FAULT_INVALID_MESSAGE, "{\"type\":\"RECONNECT\",\"last_known_version\":\"7\"}" },
         { FAULT_INVALID_MESSAGE, "{\"type\":\"RECONNECT\",\"last_known_version\":-1}" },
         { FAULT_INVALID_MESSAGE, "{\"type\":\"RECONNECT\",\"epoch\":1}" },
+        { FAULT_INVALID_MESSAGE, "{\"type\":\"SUBSCRIBE\"}" },
+        { FAULT_INVALID_MESSAGE, "{\"type\":\"SUBSCRIBE\",\"sessionId\":null}" },
+        { FAULT_INVALID_MESSAGE, "{\"type\":\"SUBSCRIBE\",\"sessionId\":\"abc\"}" },
+        { FAULT_INVALID_MESSAGE,
+          "{\"type\":\"SUBSCRIBE\",\"sessionId\":\"" SID "\",\"delta\":1}" },
+        { FAULT_INVALID_MESSAGE, "{\"type\":\"UNSUBSCRIBE\"}" },
     };
     struct message m;
 

@@ -240,6 +240,27 @@ what_is_wrong_is_said(void **state)
 }
 
 static void
+many_sessions(void **state)
+{
+    struct fake *f = hello(NULL);
+
+    (void)state;
+    got(f);
+    piece(f, "{\"type\":\"SUBSCRIBE\",\"sessionId\":\"" SID "\"}", true);
+    assert_string_equal(got(f), "SUBSCRIBED");
+    assert_non_null(f->c.subs);
+    piece(f, "{\"type\":\"UNSUBSCRIBE\",\"sessionId\":\"" SID "\"}", true);
+    assert_string_equal(got(f), "UNSUBSCRIBED");
+    assert_null(f->c.subs);
+    /* a good message that cannot be followed is not malformed: it closes nothing */
+    for (int i = 0; i <= 2 * TALK_FAULTS_PER_MINUTE; i++) {
+        piece(f, "{\"type\":\"UNSUBSCRIBE\",\"sessionId\":\"" SID "\"}", true);
+        assert_string_equal(got(f), "ERROR:NOT_SUBSCRIBED");
+    }
+    bye(f);
+}
+
+static void
 broken_utf8_closes_1007(void **state)
 {
     struct fake *f = hello(SID);
@@ -314,6 +335,7 @@ main(void)
         TEST(messages_in_pieces),
         TEST(too_long_closes_1009),
         TEST(what_is_wrong_is_said),
+        TEST(many_sessions),
         TEST(broken_utf8_closes_1007),
         TEST(the_eleventh_error_closes_1008),
         TEST(the_hundred_and_first_message_closes_1008),
