@@ -6,7 +6,7 @@ CC      ?= gcc
 BUILD   := build/$(or $(SAN),release)
 PREFIX  ?= /usr/local
 PYTHON  := /usr/bin/python3
-PKGS    := hiredis json-c libpq libjwt libuv openssl
+PKGS    := hiredis json-c libpq libuv openssl
 WSPKGS  := libwebsockets
 
 # As many jobs as there are cores, unless -j says otherwise.

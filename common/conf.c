@@ -215,6 +215,11 @@ check_together(const struct conf *c, struct buf *errors)
         strcmp(c->allow_anonymous, "sync") != 0)
         buf_str(errors, "AUTH_REQUIRED: false lets everybody in; with APP_ENV=production that "
                         "needs ALLOW_ANONYMOUS=sync\n");
+    if (c->guest_tokens && c->app_env != ENV_DEVELOPMENT)
+        buf_str(errors, "GUEST_TOKENS: gives tokens to anybody, so it needs "
+                        "APP_ENV=development\n");
+    if (c->jwt_secret_previous[0] != '\0' && c->jwt_secret[0] == '\0')
+        buf_str(errors, "JWT_SECRET_PREVIOUS: there is no JWT_SECRET that takes over\n");
     if (c->ws_connection_timeout_ms <= c->ws_heartbeat_ms)
         buf_str(errors, "WS_CONNECTION_TIMEOUT: must be longer than WS_HEARTBEAT_INTERVAL, or "
                         "silent clients are dropped before they are asked\n");

@@ -31,6 +31,13 @@ struct conf {
     int64_t fcgi_workers;     /* 0: 4 per core */
     int64_t fcgi_max_requests;
     int64_t fcgi_request_limit_ms;
+    bool guest_tokens;
+    int jwt_algorithm;                     /* enum token_algorithm */
+    const char *jwt_audience, *jwt_issuer; /* "" any */
+    const char *jwt_public_key_file;       /* PEM, for all but HS256 */
+    const char *jwt_secret;                /* "" none */
+    const char *jwt_secret_previous;       /* verifies only */
+    int64_t jwt_expires_ms;                /* of tokens made here */
     const char *key_prefix;
     enum log_level log_level;
     enum log_format log_format;

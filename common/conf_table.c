@@ -4,6 +4,7 @@
  */
 #include "conf_row.h"
 #include "redis_url.h"
+#include "token_key.h"
 
 #include <arpa/inet.h>
 
@@ -47,6 +48,14 @@ static bool
 is_sync_or_empty(const char *s)
 {
     return *s == '\0' || strcmp(s, "sync") == 0;
+}
+
+/* A short secret can be guessed from one token, and a key in PEM is known to others: whoever has
+ * the public half of a pair could sign with it. */
+static bool
+is_token_secret(const char *s)
+{
+    return *s == '\0' || (strlen(s) >= TOKEN_SECRET_MIN && !strstr(s, "-----BEGIN"));
 }
 
 /* Each entry of a comma-separated list, blanks around it taken off, passes `fn`. */
@@ -153,6 +162,27 @@ const struct conf_row conf_rows[] = { /* sorted by env: searched and printed in 
       .max = 0777, .doc = "Permissions of the unix socket in FCGI_LISTEN." },
     { .env = "FCGI_WORKERS", .type = CONF_INT, .at = AT(fcgi_workers), .def = "0", .max = 1024,
       .doc = "Worker processes; 0: four for each processor core." },
+    { .env = "GUEST_TOKENS", .type = CONF_BOOL, .at = AT(guest_tokens), .def = "false",
+      .doc = "Whether anybody gets a token for the asking; only with APP_ENV=development." },
+    { .env = "JWT_ALGORITHM", .type = CONF_ENUM, .at = AT(jwt_algorithm), .def = "HS256",
+      .names = "HS256|RS256|ES256|EdDSA",
+      .doc = "How tokens are signed; one that says otherwise is refused." },
+    { .env = "JWT_AUDIENCE", .at = AT(jwt_audience), .def = "", .max = 255,
+      .expects = "nothing or a text", .doc = "What `aud` of a token has to name; empty: anything." },
+    { .env = "JWT_EXPIRES_IN", .type = CONF_SECONDS, .at = AT(jwt_expires_ms), .def = "7d",
+      .min = SECOND, .max = 3660LL * 24 * HOUR, .doc = "How long tokens last that are made here." },
+    { .env = "JWT_ISSUER", .at = AT(jwt_issuer), .def = "", .max = 255,
+      .expects = "nothing or a text", .doc = "What `iss` of a token has to be; empty: anything." },
+    { .env = "JWT_PUBLIC_KEY_FILE", .at = AT(jwt_public_key_file), .def = "", .max = 1024,
+      .expects = "nothing or a path",
+      .doc = "Public keys (PEM, at most four, each is accepted) for RS256, ES256 and EdDSA." },
+    { .env = "JWT_SECRET", .type = CONF_SECRET, .at = AT(jwt_secret), .def = "", .max = 4000,
+      .is_valid = is_token_secret, .expects = "32 characters or more, and no PEM key",
+      .doc = "Secret that signs tokens with HS256; without a key no token is accepted." },
+    { .env = "JWT_SECRET_PREVIOUS", .type = CONF_SECRET, .at = AT(jwt_secret_previous),
+      .def = "", .max = 4000, .is_valid = is_token_secret,
+      .expects = "32 characters or more, and no PEM key",
+      .doc = "Secret whose tokens are still accepted while a new one takes over." },
     { .env = "KEY_PREFIX", .at = AT(key_prefix), .def = "sk:", .max = 64,
       .is_valid = is_key_prefix, .expects = "at most 64 characters without braces and blanks",
       .doc = "What the name of every Redis key and channel begins with." },

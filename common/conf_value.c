@@ -13,7 +13,7 @@ static_assert(sizeof(enum app_env) == sizeof(int) && sizeof(enum log_level) == s
 static const struct {
     const char *name;
     int64_t ms;
-} units[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+} units[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { "d", 86400000 } };
 
 #define UNITS (sizeof(units) / sizeof(*units))
 
@@ -138,7 +138,7 @@ parse_string(const struct conf_row *row, const char *text, char **out)
     return true;
 }
 
-/* In the largest unit that tells it exactly. */
+/* In the largest unit that tells it exactly; days are read, but not written. */
 static void
 show_duration(int64_t ms, struct buf *out)
 {

@@ -308,6 +308,40 @@ test_open_production_needs_a_word(void **state)
 }
 
 static void
+test_token_settings(void **state)
+{
+    static const struct {
+        const char *name, *value, *fault; /* NULL: good */
+    } cases[] = {
+        { "JWT_SECRET", "0123456789abcdef0123456789abcdef", NULL },
+        { "JWT_SECRET", "0123456789abcdef0123456789abcde", "JWT_SECRET: " },
+        { "JWT_SECRET", "-----BEGIN PUBLIC KEY-----MIIBIjANBgkqhkiG9w0", "JWT_SECRET: " },
+        { "JWT_SECRET_PREVIOUS", "short", "JWT_SECRET_PREVIOUS: " },
+        { "JWT_SECRET_PREVIOUS", "0123456789abcdef0123456789abcdef", "no JWT_SECRET" },
+        { "JWT_ALGORITHM", "none", "JWT_ALGORITHM: " },
+        { "JWT_ALGORITHM", "EdDSA", NULL },
+        { "JWT_EXPIRES_IN", "7d", NULL },
+        { "JWT_EXPIRES_IN", "24h", NULL },
+        { "GUEST_TOKENS", "true", "APP_ENV=development" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct conf *c;
+
+        clearenv();
+        buf_clear(&errors);
+        setenv(cases[i].name, cases[i].value, 1);
+        if ((conf_load(&c, &errors) == RC_OK) != (cases[i].fault == NULL))
+            fail_msg("%s=%s", cases[i].name, cases[i].value);
+        if (cases[i].fault != NULL)
+            assert_non_null(strstr(errors.data, cases[i].fault));
+        assert_null(strstr(buf_cstr(&errors), "0123456789"));
+        conf_free(c);
+    }
+}
+
+static void
 test_print(void **state)
 {
     struct conf *c;
@@ -467,6 +501,7 @@ main(void)
         TEST(test_secret_files),
         TEST(test_secret_of_the_environment_wins),
         TEST(test_open_production_needs_a_word),
+        TEST(test_token_settings),
         TEST(test_print),
         TEST(test_example_loads),
         TEST(test_start),
