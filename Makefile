@@ -66,7 +66,7 @@ API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
 ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 DOCS       := build/api-docs/index.html
 
-.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz bench faults coverage install clean help \
+.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz bench bench-quick faults coverage install clean help \
         unit api-test engine-props mutate mutate-flags gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
@@ -77,7 +77,8 @@ all: $(PROGRAMS) docs ## build the programs and the API page
 # --- packages -------------------------------------------------------------------------------------------------------
 
 GROUPS := $(if $(filter run,$(MAKECMDGOALS)),build run docs) $(if $(filter test,$(MAKECMDGOALS)),build run docs unit test) \
-          $(if $(filter lint,$(MAKECMDGOALS)),build unit lint)
+          $(if $(filter lint,$(MAKECMDGOALS)),build unit lint) \
+          $(if $(filter bench bench-quick,$(MAKECMDGOALS)),build run bench)
 READY  := $(if $(strip $(GROUPS)),packages)
 packages:
 	@etc/dev/install $(GROUPS)
@@ -190,8 +191,16 @@ mutate-flags:
 later = @echo "make $@: $(1)" >&2; exit 1
 fuzz: ## (later) fuzz every parser of foreign bytes
 	$(call later,the fuzzers come with a later version; random commands against the engine run in make test)
-bench: ## (later) measure against the peers
-	$(call later,the benchmarks come with a later version)
+BENCH_SRC := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
+BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
+$(BENCH_BIN): $(BUILD)/%: %.c | $(READY)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(dir $@) && $(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -o $@ $< -lfcgi -lcrypto
+BENCH = BIN_DIR=$(BUILD) $(PYTHON) tests/bench/run.py
+bench: $(PROGRAMS) $(BENCH_BIN) ## measure against the peers and the limits of this machine; writes tests/bench/RESULTS.md
+	@$(BENCH)
+bench-quick: $(PROGRAMS) $(BENCH_BIN) ## the same once and shortly: is it sane?
+	@$(BENCH) --quick
 faults: ## (later) network partitions and failovers
 	$(call later,the fault tests come with a later version; kill -9 of every process is in make test)
 
