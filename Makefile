@@ -45,12 +45,14 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 COMMON_SRC := $(wildcard common/*.c)
 FCGI_SRC   := $(wildcard fcgi/*.c fcgi/*/*.c)
 BCAST_SRC  := $(wildcard broadcaster/*.c)
+CTL_SRC    := $(wildcard ctl/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
 API_SRC    := $(wildcard tests/api/test_*.c)
 API_LIB    := $(filter-out $(API_SRC),$(wildcard tests/api/*.c))
 ENGINE_SRC := $(wildcard tests/fuzz/engine/*.c)
 LUA_SRC    := $(sort $(wildcard common/lua/*.lua))
 LUA_INC    := $(wildcard common/lua/include/*.lua)
+SQL_SRC    := $(sort $(wildcard migrations/*.sql))
 DOCS_SRC   := $(wildcard web/api-docs/*)
 # What lint looks at: files that git knows or would take.
 files = $(shell git ls-files --cached --others --exclude-standard -- $(1) 2>/dev/null)
@@ -60,7 +62,8 @@ COMMON_OBJ := $(call obj,$(COMMON_SRC)) $(BUILD)/gen/lua_scripts.o
 LIBCOMMON  := $(BUILD)/libcommon.a
 LIBFCGI    := $(BUILD)/libfcgi-app.a
 LIBBCAST   := $(BUILD)/libbroadcaster.a
-PROGRAMS   := $(BUILD)/synckairos.fcgi $(BUILD)/synckairos-broadcaster
+LIBCTL     := $(BUILD)/libctl.a
+PROGRAMS   := $(BUILD)/synckairos.fcgi $(BUILD)/synckairos-broadcaster $(BUILD)/kairosctl
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
 API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
 ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
@@ -88,7 +91,8 @@ packages:
 $(LIBCOMMON): $(COMMON_OBJ)
 $(LIBFCGI): $(filter-out $(BUILD)/fcgi/main.o,$(call obj,$(FCGI_SRC)))
 $(LIBBCAST): $(filter-out $(BUILD)/broadcaster/main.o,$(call obj,$(BCAST_SRC)))
-$(LIBCOMMON) $(LIBFCGI) $(LIBBCAST):
+$(LIBCTL): $(filter-out $(BUILD)/ctl/main.o,$(call obj,$(CTL_SRC))) $(BUILD)/gen/migrations.o
+$(LIBCOMMON) $(LIBFCGI) $(LIBBCAST) $(LIBCTL):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -99,6 +103,10 @@ $(BUILD)/synckairos.fcgi: $(BUILD)/fcgi/main.o $(LIBFCGI) $(LIBCOMMON)
 $(BUILD)/synckairos-broadcaster: $(BUILD)/broadcaster/main.o $(LIBBCAST) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ $(WSLIBS) $(LDLIBS)
+
+$(BUILD)/kairosctl: $(BUILD)/ctl/main.o $(LIBCTL) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ $(LDLIBS)
 
 # A unit test links the folder that it tests, without its main; one of tests/api also starts a Redis of its own
 # (private_redis.h) and may call into fcgi/.
@@ -115,7 +123,7 @@ $(ENGINE_BIN): $(BUILD)/%: $(BUILD)/%.o $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LDLIBS)
 
-$(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h $(READY)
+$(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/migrations.h $(READY)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(dir $@) && $(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
@@ -138,7 +146,23 @@ $(BUILD)/gen/lua_scripts.h: $(LUA_SRC) Makefile
 $(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/lua_scripts.h | $(READY)
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
-objects: $(COMMON_OBJ) $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(UNIT_SRC) $(API_SRC) $(API_LIB) $(ENGINE_SRC))
+# Migrations are built into kairosctl the same way, in the order of their numbers.
+$(BUILD)/gen/migrations.c: $(SQL_SRC) Makefile
+	$(Q)mkdir -p $(dir $@)
+	$(Q){ echo '/* generated from migrations, do not edit */'; echo '#include "migrations.h"'; \
+	  echo 'const char *const migration_text[] = {'; \
+	  for f in $(SQL_SRC); do sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/' $$f; echo '    ,'; done; \
+	  echo '    0 };'; echo 'const char *const migration_name[] = {'; \
+	  for f in $(SQL_SRC); do echo "    \"$${f##*/}\","; done; echo '    0 };'; } > $@
+$(BUILD)/gen/migrations.h: Makefile
+	$(Q)mkdir -p $(dir $@)
+	$(Q){ echo '/* generated, do not edit */'; echo '#ifndef GEN_MIGRATIONS_H'; echo '#define GEN_MIGRATIONS_H'; \
+	  echo 'extern const char *const migration_text[]; /* both end with NULL */'; \
+	  echo 'extern const char *const migration_name[];'; echo '#endif'; } > $@
+$(BUILD)/gen/migrations.o: $(BUILD)/gen/migrations.c $(BUILD)/gen/migrations.h | $(READY)
+	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
+
+objects: $(COMMON_OBJ) $(BUILD)/gen/migrations.o $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(CTL_SRC) $(UNIT_SRC) $(API_SRC) $(API_LIB) $(ENGINE_SRC))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -220,13 +244,13 @@ lint-gcc: | $(READY)
 	@$(MAKE) --no-print-directory CI=1 CC=gcc BUILD=build/lint-gcc objects >/dev/null
 lint-clang: | $(READY)
 	@$(MAKE) --no-print-directory CI=1 CC=clang BUILD=build/lint-clang objects >/dev/null
-lint-headers: $(BUILD)/gen/lua_scripts.h | $(READY)
+lint-headers: $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/migrations.h | $(READY)
 	@for h in $(H_FILES); do for cc in gcc clang; do \
 	  $$cc $(CPPFLAGS) -std=c17 $(WARN) -Werror $(PKGCFLAGS) -fsyntax-only -x c - <<<"#include \"$$h\"" || { echo "$$h does not compile alone ($$cc)"; exit 1; }; done; done
 lint-headers: SHELL := /bin/bash
 lint-includes:
 	@etc/dev/lint-includes
-lint-tidy: $(BUILD)/gen/lua_scripts.h | $(READY)
+lint-tidy: $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/migrations.h | $(READY)
 	@printf '%s\n' $(filter-out tests/%,$(C_FILES)) | $(PARALLEL) sh -c \
 	  'clang-tidy --quiet "$$0" -- $(CPPFLAGS) -std=c17 $(PKGCFLAGS) 2>/dev/null || { echo "clang-tidy: $$0"; exit 1; }'
 lint-cppcheck: | $(READY)

@@ -20,6 +20,8 @@ import time
 import urllib.error
 import urllib.request
 
+from postgres import connect
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN_DIR = pathlib.Path(os.environ.get("BIN_DIR", "build/release"))
 WRAP = os.environ.get("WRAP", "")
@@ -232,7 +234,9 @@ class Stack:
 
     def names(self):
         """Names of all children that run now."""
-        return sorted(p.name for p in (self.run_dir / "pid").iterdir() if p.name != "supervisor")
+        return sorted(
+            p.name for p in (self.run_dir / "pid").iterdir() if p.name not in ("supervisor", "migrate")
+        )
 
     def broadcasters(self):
         return [n for n in self.names() if n.startswith("broadcaster-")]
@@ -278,6 +282,17 @@ class Stack:
                 return False
 
         until(ready, seconds, say="/ready")
+
+    # --- its PostgreSQL (POSTGRES="on") ---
+
+    @property
+    def database_url(self):
+        return f"postgresql:///synckairos?host={self.run_dir}/postgres.sock&user=synckairos"
+
+    def database(self):
+        """A connection to the private PostgreSQL, autocommit, once it has its tables."""
+        until(lambda: (self.run_dir / "migrated").exists(), 30, say="the tables in PostgreSQL")
+        return connect(self.database_url)
 
     # --- its Redis ---
 
