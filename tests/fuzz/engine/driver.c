@@ -422,6 +422,7 @@ run_command(enum command_type type, char *args, int64_t now, struct change *c, s
         return false;
     }
     change_done(c, now);
+    settle(now > live.updated_at ? now : live.updated_at); /* a correction to zero */
     return type == COMMAND_SWITCH;
 }
 

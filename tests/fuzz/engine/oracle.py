@@ -11,6 +11,17 @@ history, a list of (instant, what, who), and works the figures out anew from it:
 The clock is a participant's, a cycle's, a group's or the session's.
 
 Written from the specification of sessions, before the driver that it is compared with.
+
+What the specification leaves open about participants, and what is held here:
+
+  adding      The newcomer's order is that of an addition: last. A group that exists stays as it
+              is, with its bank; a new one comes last. Nobody is added to an hourglass. One who is
+              out keeps the name.
+  correcting  Anybody in the list, also who is out. What was used of a turn stays used. allotted_ms
+              is never below 0. A clock that a correction puts to zero while it runs has its
+              expiry at the same instant, a change of its own right behind; while it does not run it
+              is marked, as a pause marks it, and has none when it is on again (but a
+              global session ends then). In a byoyomi or canadian game a bank of 0 is not zero.
 """
 
 from collections import namedtuple
@@ -21,9 +32,11 @@ from clocks import CONTROLS, Clock, Hourglass
 DAY = 24 * 3600 * 1000
 GRACE = 300
 MAX_CYCLES = 1000
+INDEX_MAX = 2 ** 53 - 1
 PAUSE = "nobody, it is paused"
 ENDS = ("complete", "done", "cancel", "expired")
 TURNS = ("start", "turn")
+STANDS = ("pause", "resume")
 WHOLE = ("global", "count_up")
 ALIASES = {"game_over": "end_session", "skip_question": "skip_cycle", "auto_fold": "auto_action"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -36,6 +49,7 @@ REFUSALS = {
     "cancel": "Session {} cannot be cancelled (current status: {})",
     "remove": "Participants of session {} cannot be changed (current status: {})",
 }
+REFUSALS["add"] = REFUSALS["adjust"] = REFUSALS["remove"]
 RACE = "Concurrent modification detected, please retry"
 
 
@@ -62,9 +76,13 @@ Entry = namedtuple("Entry", "at what who mark")
 
 
 class Refused(Exception):
-    def __init__(self, code, message, details=None):
+    """Without a message the words are the engine's."""
+
+    def __init__(self, code, message=None, details=None):
         super().__init__(message)
-        self.error = {"code": code, "message": message, "details": details}
+        self.error = {"code": code}
+        if message is not None:
+            self.error.update(message=message, details=details)
 
 
 class Session:
@@ -73,7 +91,7 @@ class Session:
     def __init__(self, body, now, ended_ttl):
         self.body = body
         self.mode = body.get("sync_mode", "per_participant")
-        self.people = body.get("participants", [])
+        self.people = list(body.get("participants", []))
         self.ended_ttl = ended_ttl
         self.history = [Entry(now, "create", None, {})]
         self.known = {}  # figures that were worked out since the last change
@@ -162,7 +180,7 @@ class Session:
         out = []
         since, who, on = None, None, None
         for at, what, place, _ in self.history:
-            if what in ("expire", "create", "delete", "remove"):
+            if what not in TURNS + STANDS + ENDS:
                 continue
             if since is not None:
                 out.append((since, at, on, what))
@@ -252,15 +270,37 @@ class Session:
 
     def move(self, entry, giver):
         """What a change does to the clocks, once the open stretch is burnt."""
-        if entry.what not in TURNS + ENDS:
-            return
-        clock = self.clock(self.clock_at(giver))
+        if entry.what == "add":
+            self.join(entry.mark["newcomer"])
+        elif entry.what == "adjust":
+            k = self.clock_at(entry.who)
+            self.clocks[k] = self.clocks[k].then(0)
+            self.clocks[k].correct(entry.mark["by"])
+        elif entry.what in TURNS + ENDS:
+            self.end_turn(entry, self.clock(self.clock_at(giver)))
+
+    def end_turn(self, entry, clock):
         if clock:
             if entry.what == "turn" and clock.can_run():
                 clock.hand_over()
             clock.stand()
         if self.mode == "per_cycle" and entry.what in TURNS:
             self.clocks = [Clock(self.allowance())]
+
+    def join(self, newcomer):
+        self.people.append(newcomer)
+        place, bank = len(self.people) - 1, newcomer["total_time_ms"]
+        if self.mode == "per_participant":
+            self.clocks.append(self.own_clock(bank))
+        if self.mode != "per_group":
+            return
+        name = newcomer.get("group_id", newcomer["participant_id"])
+        home = next((g for g in self.groups if g[0].lower() == name.lower()), None)
+        if home is None:
+            home = (name, bank, [])
+            self.groups.append(home)
+            self.clocks.append(Clock(bank))
+        home[2].append(place)
 
     def group_of(self, place):
         return next(g for g in self.groups if place in g[2])
@@ -285,7 +325,9 @@ class Session:
         if self.status != "running":
             return None
         clock = self.clock(self.clock_at(self.holder))
-        if clock is None or not (clock.can_run() or self.mode in WHOLE):
+        if clock is None:
+            return None
+        if not (clock.can_run() or self.mode in WHOLE or self.history[-1].mark.get("emptied")):
             return None
         return self.touched + clock.can_run()
 
@@ -410,7 +452,7 @@ class Session:
 
     def settle(self, now):
         """Everything due at `now`, one after the other; returns the changes."""
-        done = []
+        done, now = [], max(now, self.touched)
         while not self.deleted:
             deadline = self.deadline()
             if deadline is not None and deadline <= now:
@@ -440,19 +482,19 @@ class Session:
         if timed and now - timed[-1].mark["committed"] < GRACE:
             raise Refused("CONFLICT", RACE, {"active_participant_id": self.name(self.holder)})
 
-    def command(self, what, now, version=0, current=None, nxt=None):
+    def command(self, what, now, version=0, current=None, nxt=None, **more):
         """Returns the change, None when nothing changed, or raises Refused."""
         self.guard(what, version, current)
+        live = ("pending", "running", "paused")
         legal = {"start": ("pending",), "switch": ("running",), "pause": ("running",),
-                 "resume": ("paused",), "cancel": ("pending", "running", "paused"),
-                 "remove": ("pending", "running", "paused")}
+                 "resume": ("paused",), "cancel": live, "add": live, "adjust": live, "remove": live}
         status = self.status
         if what in legal and status not in legal[what]:
             raise Refused("INVALID_STATE_TRANSITION",
                           REFUSALS[what].format(self.body["session_id"], status))
         if what == "switch" and not version and current is None:
             self.grace(now)
-        return getattr(self, "do_" + what)(max(now, self.touched), nxt)
+        return getattr(self, "do_" + what)(max(now, self.touched), nxt, **more)
 
     def do_start(self, now, _):
         who = self.first()
@@ -506,6 +548,37 @@ class Session:
             raise Refused("CONFLICT", "The last participant cannot be removed")
         self.note(now, "remove", out=[place])
         return self.change("participant_removed", place)
+
+    def do_add(self, now, _, newcomer):
+        """`newcomer` as in the body of create, but for the index, which need not be there."""
+        if not self.people:
+            raise Refused("VALIDATION_ERROR")  # made without participants
+        if self.place_of(newcomer["participant_id"]) is not None:
+            raise Refused("VALIDATION_ERROR")  # is there already
+        if self.body.get("time_control", {}).get("type") == "hourglass":
+            raise Refused("VALIDATION_ERROR")  # an hourglass has two sides
+        highest = max(p["participant_index"] for p in self.people)
+        if "participant_index" not in newcomer and highest == INDEX_MAX:
+            raise Refused("VALIDATION_ERROR")  # nothing comes behind it
+        self.note(now, "add", newcomer={"participant_index": highest + 1, **newcomer})
+        return self.change("participant_added", len(self.people) - 1)
+
+    def do_adjust(self, now, who, set_ms=None, add_ms=None):
+        place = self.place_of(who)
+        if place is None:
+            raise Refused("NOT_FOUND", "Participant %s not found in session" % who)
+        if self.mode == "count_up" or self.mode == "per_cycle" and place != self.holder:
+            raise Refused("VALIDATION_ERROR")  # has no clock that could be moved
+        clock = self.clock(self.clock_at(place), now)
+        by = add_ms if set_ms is None else set_ms - clock.bank
+        if not 0 <= clock.bank + by <= DAY:
+            raise Refused("VALIDATION_ERROR")  # 0 to one day
+        runs = self.status == "running" and self.clock_at(place) == self.clock_at(self.holder)
+        had = clock.can_run()
+        after = clock.then(0)
+        after.correct(by)
+        self.note(now, "adjust", place, by=by, emptied=runs and had > 0 and after.can_run() == 0)
+        return self.change("participant_adjusted", place)
 
     def do_delete(self, now, _):
         self.note(now, "delete")
@@ -570,7 +643,7 @@ class Session:
         """Since when the open turn has to be counted."""
         if self.status != "running":
             return None
-        return self.last("start", "turn", "resume", "expire", "remove").at
+        return self.last("start", "turn", "resume", "expire", "add", "adjust", "remove").at
 
     def last_timeout(self):
         for at in range(len(self.history) - 1, -1, -1):

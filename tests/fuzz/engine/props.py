@@ -20,7 +20,7 @@ ENDED_TTL = 3600000
 BATCH = 2500
 T0 = 1795362403096
 OUT = {"": 0, "removed": 1, "eliminated": 2}
-NOT_BUILT = {"time_control"}  # what the engine cannot do yet, and is not asked for
+NOT_BUILT = {"time_control", "add", "adjust"}  # what the engine cannot do yet, and is not asked for
 
 
 def uuid(rng):
@@ -262,9 +262,15 @@ class Life:
     def arguments(self, what):
         rng, s = self.rng, self.session
         args = {}
+        if what == "add":
+            args["newcomer"] = self.newcomer()
+        if what == "adjust":
+            clock = s.clock(s.clock_at(s.holder or 0))
+            amount = rng.choice((0, 1, rng.randint(0, 5000), DAY, clock.bank if clock else 5))
+            args["set_ms" if rng.random() < 0.5 else "add_ms"] = rng.choice((1, 1, 1, -1)) * amount
         if rng.random() < 0.12:
             args["version"] = s.version + rng.choice((0, 0, 0, 1, -1))
-        if what == "remove":
+        if what in ("remove", "adjust"):
             args["nxt"] = mixed(rng, rng.choice([p["participant_id"] for p in s.people] + [uuid(rng)]))
         if what != "switch":
             return args
@@ -278,13 +284,26 @@ class Life:
             args["nxt"] = uuid(rng)
         return args
 
+    def newcomer(self):
+        rng, s = self.rng, self.session
+        p = {"participant_id": uuid(rng), "total_time_ms": rng.randint(1000, rng.choice((3000, DAY)))}
+        if rng.random() < 0.1 and s.people:
+            p["participant_id"] = mixed(rng, s.name(rng.randrange(len(s.people))))
+        if rng.random() < 0.4:
+            p["participant_index"] = rng.choice((0, 1, rng.randrange(9), 9007199254740991))
+        if rng.random() < 0.4:
+            p["group_id"] = mixed(rng, rng.choice([g[0] for g in s.groups] + [uuid(rng)]))
+        return p
+
     def command(self):
         rng, s = self.rng, self.session
         usual = {"pending": "start", "running": "switch", "paused": "resume",
                  "completed": "read", "cancelled": "read", "expired": "read"}[s.status]
         what = rng.choices((usual, "switch", "pause", "read", "start", "resume", "complete",
-                            "cancel", "delete", "recover", "remove"),
-                           (40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3, 2))[0]
+                            "cancel", "delete", "recover", "remove", "add", "adjust"),
+                           (40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3, 2, 2, 5))[0]
+        if what in NOT_BUILT:
+            what = "read"
         self.step()
         if what == "read":
             return self.record("%d read" % self.now, s.settle(self.now))
@@ -294,6 +313,11 @@ class Life:
         words = ["%d %s" % (self.now, what)]
         words += ["%s=%s" % (key, args[name]) for key, name in
                   (("v", "version"), ("cur", "current"), ("next", "nxt")) if args.get(name)]
+        words += ["%s=%d" % (key, args[name]) for key, name in
+                  (("set", "set_ms"), ("add", "add_ms")) if name in args]
+        words += ["%s=%s" % (key, args["newcomer"][name]) for key, name in
+                  (("id", "participant_id"), ("index", "participant_index"), ("bank", "total_time_ms"),
+                   ("group", "group_id")) if name in args.get("newcomer", ())]
         return self.obey(what, args, " ".join(words))
 
     def obey(self, what, args, line):
@@ -306,6 +330,7 @@ class Life:
                     changes.append(change)
                 if what == "switch":
                     switch = s.switch_answer(self.now, change["expired"])
+                changes += s.settle(self.now)  # what a correction to zero leads to
             except Refused as refused:
                 error = refused.error
         self.record(line, changes, error, switch)

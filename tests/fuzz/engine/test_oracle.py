@@ -1,6 +1,8 @@
 """The oracle against games that were reckoned by hand: a worked example for each control."""
 
-from oracle import Session
+import pytest
+
+from oracle import Refused, Session, iso
 
 
 def test_oracle_knows_a_game_by_hand():
@@ -32,7 +34,7 @@ def game(rule, banks=(10000, 10000), **more):
     """A game with this control, begun at 0; the first of a, b, ... is on."""
     people = [{"participant_id": "abc"[k], "participant_index": k, "total_time_ms": bank} for k, bank in enumerate(banks)]
     s = Session({"session_id": "s", "epoch": "e", "participants": people, "total_time_ms": 20000, "increment_ms": 0,
-                 "time_control": rule, **more}, 0, 3600000)
+                 **({"time_control": rule} if rule else {}), **more}, 0, 3600000)
     s.command("start", 0)
     return s
 
@@ -173,3 +175,150 @@ def test_control_goes_with_a_timed_hand_over():
     assert expiry(s, 12000) == ("cycle_switched", 12000, 0)
     assert (shown(s, 13000, "periods_left"), s.deadline()) == ([(0, 0, 0), (10000, 9000, 2)], 24000)
     assert expiry(s, 24000) == ("session_expired", 24000, 0)
+
+
+def test_adjusting_moves_the_bank_and_what_was_allotted():
+    s = game({"type": "fischer", "increment_ms": 0})
+    change = s.command("adjust", 3000, nxt="a", add_ms=500)
+    assert (change["type"], change["participant"], change["remaining_ms"]) == ("participant_adjusted", "a", 7500)
+    first = s.state(4000)["participants"][0]
+    assert (first["total_time_ms"], first["allotted_ms"], first["time_remaining_ms"]) == (7500, 10500, 6500)
+    assert (s.state(4000)["cycle_started_at"], s.deadline()) == (iso(3000), 10500)
+    s.command("adjust", 4000, nxt="b", set_ms=1)
+    assert (shown(s, 4000), s.people[1]["total_time_ms"]) == ([(6500, 6500), (1, 1)], 10000)
+    assert s.state(4000)["participants"][1]["allotted_ms"] == 1
+
+
+def test_adjusting_revives_who_was_at_zero():
+    s = game({"type": "fischer", "increment_ms": 0})
+    assert expiry(s, 10000) == ("participant_expired", 10000, 0)
+    assert (s.has_expired(0), s.deadline()) == (True, None)
+    s.command("adjust", 12000, nxt="A", add_ms=5)
+    assert (s.has_expired(0), s.deadline(), s.used(0, 12000)) == (False, 12005, 12000)
+
+
+def test_adjusting_the_running_clock_to_zero_expires_it():
+    s = game({"type": "fischer", "increment_ms": 0}, action_on_timeout={"type": "end_session"})
+    s.command("adjust", 3000, nxt="b", set_ms=0)
+    assert (s.settle(3000), s.has_expired(1)) == ([], True)
+    s.command("adjust", 4000, nxt="a", set_ms=0)
+    assert expiry(s, 4000) == ("session_expired", 4000, 0)
+    assert (s.status, s.result()["winner_participant_id"], s.version) == ("expired", "b", 5)
+
+
+def test_adjusting_to_zero_in_a_pause_only_marks():
+    s = game({"type": "fischer", "increment_ms": 0})
+    s.command("pause", 3000)
+    s.command("adjust", 3500, nxt="a", set_ms=0)
+    s.command("resume", 4000)
+    assert (s.settle(5000), s.has_expired(0), s.deadline()) == ([], True, None)
+
+
+def test_adjusting_leaves_the_periods_alone():
+    s = game({"type": "byoyomi", "periods": 2, "period_ms": 2000})
+    s.command("adjust", 13000, nxt="a", add_ms=100)
+    assert (shown(s, 13050, "periods_left")[0], s.deadline()) == ((100, 50, 1), 14100)
+    assert shown(s, 13100, "periods_left")[0] == (100, 1000, 1)
+    s.command("adjust", 13200, nxt="a", set_ms=0)
+    assert (s.settle(14099), expiry(s, 14100)) == ([], ("participant_expired", 14100, 0))
+    s.command("adjust", 15000, nxt="a", set_ms=70)
+    assert (shown(s, 15000, "periods_left")[0], s.deadline()) == ((70, 70, 0), 15070)
+
+
+def test_adjusting_per_move_changes_what_is_filled_up():
+    s = game({"type": "per_move"})
+    s.command("adjust", 1000, nxt="a", add_ms=-4000)
+    s.command("switch", 1500)
+    assert shown(s, 1500)[0] == (6000, 6000)
+
+
+def refused(s, what, now, **args):
+    with pytest.raises(Refused) as error:
+        s.command(what, now, **args)
+    return error.value.error["code"]
+
+
+def test_adjusting_is_refused_out_of_bounds():
+    s = game({"type": "fischer", "increment_ms": 0})
+    assert refused(s, "adjust", 1000, nxt="a", add_ms=-9001) == "VALIDATION_ERROR"
+    assert refused(s, "adjust", 1000, nxt="b", add_ms=86390001) == "VALIDATION_ERROR"
+    assert refused(s, "adjust", 1000, nxt="z", add_ms=1) == "NOT_FOUND"
+    s.command("adjust", 1000, nxt="b", add_ms=86390000)
+    s.command("cancel", 2000)
+    assert refused(s, "adjust", 2000, nxt="a", add_ms=1) == "INVALID_STATE_TRANSITION"
+
+
+def plain(mode, banks=(10000, 10000), **more):
+    s = game(None, banks, sync_mode=mode, **more)
+    return s
+
+
+def test_adjusting_a_cycle_is_about_the_running_one():
+    s = plain("per_cycle", time_per_cycle_ms=5000)
+    assert refused(s, "adjust", 1000, nxt="b", add_ms=1) == "VALIDATION_ERROR"
+    s.command("adjust", 1000, nxt="a", set_ms=6000)
+    assert (s.state(2000)["time_remaining_ms"], s.deadline()) == (5000, 7000)
+    s.command("switch", 3000)
+    assert (s.deadline(), shown(s, 3000)[0]) == (8000, (10000, 10000))
+    s.command("adjust", 3000, nxt="b", set_ms=0)
+    assert expiry(s, 3000) == ("participant_expired", 3000, 0)
+
+
+def test_adjusting_the_whole_session_in_global():
+    s = plain("global")
+    s.command("adjust", 1000, nxt="b", add_ms=-1000)
+    state = s.state(2000)
+    assert (state["total_time_ms"], state["allotted_ms"], state["time_remaining_ms"]) == (18000, 19000, 17000)
+    s.command("pause", 2000)
+    s.command("adjust", 2000, nxt="a", set_ms=0)
+    assert s.settle(3000) == []
+    s.command("resume", 4000)
+    assert expiry(s, 5000) == ("session_expired", 4000, 0)
+    assert refused(plain("count_up"), "adjust", 1000, nxt="a", add_ms=1) == "VALIDATION_ERROR"
+
+
+def test_adjusting_the_bank_of_a_group():
+    s = plain("per_group", groups=[{"group_id": "g", "total_time_ms": 4000, "members": ["a", "b"]}])
+    s.command("adjust", 1000, nxt="b", add_ms=500)
+    (group,) = s.state(2000)["groups"]
+    assert (group["total_time_ms"], group["allotted_ms"], group["time_remaining_ms"]) == (3500, 4500, 2500)
+    s.command("adjust", 2000, nxt="b", set_ms=0)
+    assert expiry(s, 2000) == ("participant_expired", 2000, 0)
+    assert s.state(2000)["groups"][0]["has_expired"]
+
+
+def test_adding_comes_last_with_the_highest_index():
+    s = game({"type": "byoyomi", "periods": 3, "period_ms": 1000})
+    change = s.command("add", 1000, newcomer={"participant_id": "c", "total_time_ms": 5000})
+    assert (change["type"], change["participant"], change["remaining_ms"], change["elapsed_ms"]) == ("participant_added", "c", 5000, 0)
+    assert (s.state(1000)["participants"][2]["participant_index"], s.name(s.after(1)[0])) == (2, "c")
+    assert shown(s, 1000, "periods_left")[2] == (5000, 5000, 3)
+    assert (s.state(1500)["cycle_started_at"], s.deadline()) == (iso(1000), 13000)
+    s.command("add", 1000, newcomer={"participant_id": "d", "total_time_ms": 5000, "participant_index": 1})
+    s.command("switch", 2000)
+    s.command("switch", 2000)
+    assert s.name(s.holder) == "d"
+    assert refused(s, "add", 3000, newcomer={"participant_id": "D", "total_time_ms": 1000}) == "VALIDATION_ERROR"
+
+
+def test_adding_is_refused_where_nobody_can_come():
+    newcomer = {"participant_id": "z", "total_time_ms": 1000}
+    assert refused(plain("global", banks=()), "add", 1, newcomer=newcomer) == "VALIDATION_ERROR"
+    assert refused(game({"type": "hourglass"}), "add", 1, newcomer=newcomer) == "VALIDATION_ERROR"
+    over = plain("count_up")
+    over.command("complete", 5)
+    assert refused(over, "add", 6, newcomer=newcomer) == "INVALID_STATE_TRANSITION"
+
+
+def test_adding_to_a_group_leaves_its_bank():
+    s = plain("per_group", groups=[{"group_id": "g", "total_time_ms": 4000, "members": ["a"]}])
+    s.command("add", 1000, newcomer={"participant_id": "c", "total_time_ms": 9000, "group_id": "G"})
+    s.command("add", 1000, newcomer={"participant_id": "d", "total_time_ms": 8000})
+    groups = s.state(1000)["groups"]
+    assert [(g["group_id"], g["total_time_ms"], g["members"]) for g in groups] == \
+        [("g", 3000, ["a", "c"]), ("b", 10000, ["b"]), ("d", 8000, ["d"])]
+    turns = []
+    for _ in range(6):
+        s.command("switch", 1000)
+        turns.append(s.name(s.holder))
+    assert turns == ["b", "d", "c", "b", "d", "a"]
