@@ -66,13 +66,14 @@ class Window:
     def cdp(self, command, **parameters):
         return self.driver.execute_cdp_cmd(command, parameters)
 
-    def lend(self, size=(1280, 800), phone=False, date_shift_ms=0, may_complain=False):
+    def lend(self, size=(1280, 800), phone=False, date_shift_ms=0, may_complain=False, scheme="dark"):
         """Make it as good as new. size: of the page; phone: with touch; date_shift_ms: what its
-        Date adds; may_complain: errors in its console are expected."""
+        Date adds; may_complain: errors in its console are expected; scheme: dark or light."""
         self.may_complain = may_complain
         self.cdp("Emulation.setTouchEmulationEnabled", enabled=phone)
         scale = 2 if phone else 1
         self.cdp("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=scale, mobile=phone)
+        self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         if date_shift_ms:
             source = SHIFT_DATE % date_shift_ms
             self.shift = self.cdp("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]

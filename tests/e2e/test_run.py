@@ -285,7 +285,9 @@ def test_pages_can_be_cached_and_are_protected(stack):
     first = requests.get(url, timeout=10)
     assert first.headers["Content-Type"] == "application/javascript; charset=utf-8"
     assert first.headers["Content-Encoding"] == "gzip"
-    for path in ("/", "/demo/", "/demo/chess.html", "/api-docs/", "/synckairos.js"):
+    front = requests.get(stack.base_url + "/", timeout=10, allow_redirects=False)
+    assert (front.status_code, front.headers["Location"]) == (302, "/demo/")
+    for path in ("/demo/", "/demo/chess.html", "/api-docs/", "/synckairos.js"):
         page = requests.get(stack.base_url + path, timeout=10)
         assert page.status_code == 200, path
         assert page.headers["X-Content-Type-Options"] == "nosniff"

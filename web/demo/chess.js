@@ -6,16 +6,26 @@
  * shows what a window believes.
  */
 import { SyncKairosClient, uuid } from '../synckairos.js';
-import { carry, isPassing, plans } from './start-over.js';
+import { Commands } from './commands.js';
+import { createForm, createHeldUp } from './create-form.js';
+import { $, write } from './dom.js';
+import { Link } from './link.js';
+import { shareDialog } from './share.js';
+import { carry, plans } from './start-over.js';
+import { keepAwake } from './wake-lock.js';
+import { bound, count, countdown, isPassing, sentence, wantsSignIn } from './words.js';
 
-const LOW_MS = 20000; // below this tenths are shown
-const BANNER_AFTER_MS = 1000;
+const LOW_MS = 20000;
 const STARTING_AFTER_MS = 400; // a reset deletes and creates; do not flash a message in between
 const STARTING_FOR_MS = 75000; // a reset may have to wait a minute for its turn
-const KEPT_AFTER_MS = 700;
 
-const client = new SyncKairosClient({ onRetry: ({ error }) => onHoldup(error) });
-const $ = (id) => document.getElementById(id);
+const client = new SyncKairosClient({
+  onRetry: ({ error }) => {
+    createHeldUp(error);
+    commands.heldUp();
+    if (starting?.mine) waitingFor(sentence(error.message));
+  },
+});
 const game = $('game');
 const sides = ['white', 'black'].map((name, place) => {
   const root = $(name);
@@ -37,19 +47,29 @@ const sides = ['white', 'black'].map((name, place) => {
 });
 
 let watch = null;
-let busy = null; // the command under way: { version, done }
-let queued = false;
-let onHoldup = () => {}; // what is under way hears why it takes so long
-let kept = false; // a press has not been answered yet
 let gone = null; // why there is no game, while there is none
 let last = null; // how to start over what was shown last, see planOf()
 let starting = null; // { id, text, since, mine }: a game that is being started over
-let lost = false; // no connection, for longer than a moment
 let outage = null; // when the server was last without its store, see recovered()
 let note = '';
 let noteTimer = 0;
 let goneTimer = 0;
-let wakeLock = null;
+
+const link = new Link($('connection'), () => refresh());
+const commands = new Commands({
+  watch: () => watch,
+  changed: () => refresh(),
+  slow() {
+    const side = activeSide();
+    side?.root.classList.add('waiting');
+    return () => side?.root.classList.remove('waiting');
+  },
+  failed: (e) => failed(e),
+});
+const share = shareDialog(
+  'Play in two windows',
+  'Open this link on another screen. Both clocks run together, and either can be pressed.',
+);
 
 globalThis.chessClock = {
   client,
@@ -75,17 +95,15 @@ function trouble() {
   if (!watch) return '';
   if (starting?.id === watch.sessionId)
     return performance.now() - starting.since < STARTING_AFTER_MS ? '' : starting.text;
-  if (watch.connected && !watch.storeAvailable)
-    return 'The server cannot reach its store. Trying again…';
-  return lost ? 'No connection. Trying again…' : '';
+  return link.trouble();
 }
 
 /** Banner, stale look and the little lamp follow what is known. */
 function refresh() {
   const why = trouble();
-  const held = !kept ? '' : why ? 'Your press is kept.' : 'No answer yet. Your press is kept…';
+  const held = !commands.kept ? '' : why ? 'Your press is kept.' : 'No answer yet. Your press is kept…';
   const text = note || [why, held].filter(Boolean).join(' ');
-  if ($('banner').textContent !== text) $('banner').textContent = text;
+  write($('banner'), text);
   $('banner').hidden = text === '';
   game.classList.toggle('has-banner', text !== '');
   if (game.classList.contains('stale') && why === '') announce('Connected again');
@@ -108,10 +126,6 @@ function say(text, forMs) {
 function title(text) {
   const whole = `${text} · Chess clock`;
   if (document.title !== whole) document.title = whole;
-}
-
-function sentence(text) {
-  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
 function announce(text) {
@@ -140,8 +154,6 @@ function signIn(e) {
   missing('You need to sign in', `The server says: ${sentence(e.message)}`);
 }
 
-const wantsSignIn = (e) => e.status === 401 || e.status === 403 || e.code === 'UNAUTHENTICATED';
-
 function player(place) {
   const players = watch?.state?.participants ?? [];
   return [...players].sort((a, b) => a.participant_index - b.participant_index)[place];
@@ -150,15 +162,6 @@ function player(place) {
 function activeSide() {
   const id = watch?.state?.active_participant_id;
   return sides.find((side) => id && player(side.place)?.participant_id === id);
-}
-
-/** 1:02:03, 4:59, 9.9; rounded up, so that 0.0 means that nothing is left. */
-export function format(ms) {
-  if (ms < LOW_MS) return (Math.ceil(ms / 100) / 10).toFixed(1);
-  const s = Math.ceil(ms / 1000);
-  const two = (n) => String(n).padStart(2, '0');
-  const [h, m] = [Math.floor(s / 3600), Math.floor(s / 60) % 60];
-  return h > 0 ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
 const PRIMARY = {
@@ -203,7 +206,7 @@ function draw(state) {
     const active = p.participant_id === state.active_participant_id;
     side.root.classList.toggle('active', active);
     side.press.setAttribute('aria-disabled', String(!active && state.status !== 'pending'));
-    side.moves.textContent = p.cycle_count === 1 ? '1 move' : `${p.cycle_count} moves`;
+    side.moves.textContent = count(p.cycle_count, 'move');
     side.hint.textContent = hint(state, side, active);
     side.flagText.textContent =
       state.status === 'running' && active ? 'Time is up. Play may go on.' : 'Out of time';
@@ -232,7 +235,7 @@ function frame() {
     const left = watch.remaining(p.participant_id);
     const active = p.participant_id === state.active_participant_id;
     const over = p.has_expired || (active && left <= 0);
-    const text = format(left);
+    const text = countdown(left);
     if (text !== side.shown) {
       side.shown = text;
       side.time.textContent = text;
@@ -262,61 +265,13 @@ function tick() {
   requestAnimationFrame(tick);
 }
 
-function showClockError() {
-  const error = client.clockError();
-  $('clock-error').textContent = Number.isFinite(error) ? `± ${Math.ceil(error)} ms` : '± –';
-}
-
-async function keepAwake(on) {
-  try {
-    if (on && !wakeLock && document.visibilityState === 'visible') {
-      wakeLock = await navigator.wakeLock?.request('screen');
-      wakeLock?.addEventListener('release', () => (wakeLock = null));
-    } else if (!on) {
-      await wakeLock?.release();
-    }
-  } catch {
-    // a comfort only; low battery refuses it
-  }
-}
-
 /* The link to the server */
-
-const CONNECTION = {
-  connecting: 'Connecting',
-  connected: 'Connected',
-  reconnecting: 'Reconnecting',
-  away: 'No store',
-};
-let unconnected = 0;
-
-function connection(name) {
-  $('connection').dataset.state = name;
-  $('connection').textContent = CONNECTION[name];
-  if (watch?.connected) {
-    clearTimeout(unconnected);
-    unconnected = 0;
-    lost = false;
-  } else {
-    unconnected ||= setTimeout(() => {
-      lost = true;
-      refresh();
-    }, BANNER_AFTER_MS);
-  }
-  refresh();
-}
-
-function onConnected() {
-  connection(watch.storeAvailable ? 'connected' : 'away');
-  say('', 0);
-}
 
 function onStore(available) {
   const state = watch.state;
   if (!available && state?.status === 'running')
     outage = { id: state.session_id, version: state.version, until: Infinity };
   else if (available && outage) outage.until = client.serverNow();
-  connection(available ? 'connected' : 'away');
 }
 
 function notFound() {
@@ -353,11 +308,9 @@ function follow(id) {
     watch = null;
     return missing('No such game', 'The link is incomplete.');
   }
-  connection('connecting');
-  watch.on('connected', onConnected);
+  link.follow(watch);
+  watch.on('connected', () => say('', 0));
   watch.on('store', ({ available }) => onStore(available));
-  watch.on('disconnected', () => connection('reconnecting'));
-  watch.on('reconnecting', () => connection('reconnecting'));
   watch.on('state', (state) => {
     draw(state);
     tell(state);
@@ -386,74 +339,36 @@ function route() {
   }
   watch?.close();
   watch = null;
+  link.follow(null);
   document.title = 'Chess clock · SyncKairos';
   view('setup');
 }
 
 /* What a player does */
 
-/**
- * Run one command at a time. A second press on the same state is impatience; one on a later
- * state, which the push brought before the answer, is meant and waits for its turn.
- */
-async function act(command) {
-  const version = watch?.state?.version;
-  if (busy) {
-    if (queued || version === busy.version) return;
-    queued = true;
-    await busy.done;
-    queued = false;
-  }
-  const mine = { version };
-  mine.done = run(command).finally(() => {
-    if (busy === mine) busy = null;
-  });
-  busy = mine;
-  await mine.done;
-}
-
-/** Say what it waits for and what went wrong. */
-async function run(command) {
-  const side = activeSide();
-  const keep = () => {
-    kept = true;
-    refresh();
-  };
-  const slow = setTimeout(() => side?.root.classList.add('waiting'), 150);
-  const held = setTimeout(keep, KEPT_AFTER_MS);
-  if (!watch?.connected || !watch.storeAvailable) keep();
-  onHoldup = keep;
-  try {
-    await command();
-  } catch (e) {
-    if (e.status === 409) announce('Somebody was faster');
-    else if (e.status === 429) say('Too fast. Try again in a moment.', 3000);
-    else if (wantsSignIn(e)) signIn(e);
-    else if (isPassing(e)) say(`${sentence(e.message)} If it did not count, press again.`, 6000);
-    else say(sentence(e.message), 5000);
-  } finally {
-    clearTimeout(slow);
-    clearTimeout(held);
-    side?.root.classList.remove('waiting');
-    onHoldup = () => {};
-    kept = false;
-    refresh();
-  }
+function failed(e) {
+  if (e.status === 409) announce('Somebody was faster');
+  else if (e.status === 429) say('Too fast. Try again in a moment.', 3000);
+  else if (wantsSignIn(e)) signIn(e);
+  else if (isPassing(e)) say(`${sentence(e.message)} If it did not count, press again.`, 6000);
+  else say(sentence(e.message), 5000);
 }
 
 function press(side) {
   const state = watch?.state;
   if (!state) return;
-  if (state.status === 'pending' && side.place === 1) return void act(PRIMARY.pending[1]);
+  if (state.status === 'pending' && side.place === 1) return void commands.act(PRIMARY.pending[1]);
   const p = player(side.place);
   if (state.status !== 'running' || p?.participant_id !== state.active_participant_id) return;
   navigator.vibrate?.(12);
-  act(() => client.switch(watch.sessionId, { state, currentParticipantId: p.participant_id }));
+  commands.act(() =>
+    client.switch(watch.sessionId, { state, currentParticipantId: p.participant_id }),
+  );
 }
 
 function primary() {
   const command = PRIMARY[watch?.state?.status];
-  if (command) act(command[1]);
+  if (command) commands.act(command[1]);
 }
 
 function body(id, players, ms, increment_ms) {
@@ -493,7 +408,6 @@ async function carryOut(plan) {
   startingOver({ id: plan.id, text: 'Starting over…', mine: true });
   clearTimeout(goneTimer);
   let failure = null;
-  onHoldup = (e) => waitingFor(sentence(e.message));
   try {
     await carry(client, plan, (e, seconds) => {
       const asked = `Too many new games: the server lets it in ${seconds} s.`;
@@ -502,7 +416,6 @@ async function carryOut(plan) {
   } catch (e) {
     failure = e;
   }
-  onHoldup = () => {};
   if (!failure || !wantsSignIn(failure)) plans.drop(plan.id);
   if (starting?.id === plan.id) starting = null;
   if (watch?.sessionId !== plan.id) return;
@@ -526,59 +439,15 @@ function custom() {
   return [minutes * 60 + seconds, increment];
 }
 
-async function create(event) {
-  event.preventDefault();
-  const preset = new FormData($('setup-form')).get('preset');
+function create(form, problem) {
+  const preset = form.get('preset');
   const [seconds, increment] =
     preset === 'custom' ? custom() : preset.split('+').map((n) => Number(n));
-  const problem = (text) => {
-    $('setup-error').textContent = text;
-    $('setup-error').hidden = text === '';
-  };
-  if (!(seconds >= 1 && seconds <= 43200))
-    return problem('Between 1 second and 12 hours, please.');
-  problem('');
-  $('create').disabled = true;
-  $('create').textContent = 'Creating…';
-  const slow = setTimeout(() => problem('Waiting for the server…'), KEPT_AFTER_MS);
-  onHoldup = (e) => {
-    clearTimeout(slow);
-    problem(`${sentence(e.message)} Trying again…`);
-  };
-  try {
-    const id = uuid();
-    await client.create(body(id, [uuid(), uuid()], seconds * 1000, increment * 1000));
-    problem('');
-    location.hash = id;
-  } catch (e) {
-    const wait = Math.ceil((e.retryAfterMs ?? 60000) / 1000);
-    if (e.status === 429) problem(`Too many new games. Try again in ${wait} s.`);
-    else problem(`${wantsSignIn(e) ? 'You need to sign in. ' : ''}${sentence(e.message)}`);
-  } finally {
-    clearTimeout(slow);
-    onHoldup = () => {};
-    $('create').disabled = false;
-    $('create').textContent = 'Create the game';
+  if (!(seconds >= 1 && seconds <= 43200)) {
+    problem('Between 1 second and 12 hours, please.');
+    return null;
   }
-}
-
-async function copyLink() {
-  const link = $('link');
-  link.select();
-  try {
-    await navigator.clipboard.writeText(link.value);
-  } catch {
-    document.execCommand('copy'); // plain http has no clipboard
-  }
-  $('copy').textContent = 'Copied';
-  setTimeout(() => ($('copy').textContent = 'Copy link'), 2000);
-}
-
-function share() {
-  $('link').value = location.href;
-  $('open').href = location.href;
-  $('share-dialog').showModal();
-  $('link').select();
+  return body(uuid(), [uuid(), uuid()], seconds * 1000, increment * 1000);
 }
 
 function reset() {
@@ -644,11 +513,10 @@ $('again').addEventListener('click', startOver);
 $('share').addEventListener('click', share);
 $('flip').addEventListener('click', KEYS.f);
 $('table').addEventListener('click', toggleTable);
-$('copy').addEventListener('click', copyLink);
 $('reset-dialog').addEventListener('close', () => {
   if ($('reset-dialog').returnValue === 'yes') startOver();
 });
-$('setup-form').addEventListener('submit', create);
+createForm(client, 'games', create);
 $('setup-form').addEventListener('change', () => {
   const own = $('setup-form').elements.preset.value === 'custom';
   $('custom').hidden = !own;
@@ -657,7 +525,7 @@ $('setup-form').addEventListener('change', () => {
 });
 addEventListener('hashchange', route);
 setInterval(() => {
-  showClockError();
+  write($('clock-error'), bound(client.clockError()));
   if (document.hidden) frame(); // no frames there, but its title is seen
 }, 250);
 requestAnimationFrame(tick);

@@ -5,8 +5,7 @@
  * A plan is { id, epoch, body }: which life of the session is to end, and what to create then.
  */
 
-/** Does it make sense to send this again? */
-export const isPassing = (e) => e.status === 0 || e.status === 429 || e.status >= 500;
+import { isPassing } from './words.js';
 
 /** Plans that are not done, where a reload of the page finds them. */
 export const plans = {

@@ -1,0 +1,241 @@
+"""The pages of the gallery: each mode in two windows, on a desk and on a phone, dark and light."""
+
+import re
+import time
+
+import pytest
+from stack import ROOT, SLOW
+from window import state
+
+DEMO = ROOT / "web/demo"
+PAGES = sorted(html.stem for html in DEMO.glob("*.html") if html.stem not in ("index", "chess"))
+# How a page that counts down (or up) is read: what its clock shows, in ms.
+READ = """return {
+  view: document.body.dataset.view,
+  status: sessionPage.state?.status,
+  version: sessionPage.state?.version ?? 0,
+  text: document.querySelector('.time').textContent,
+  clock: sessionPage.watch ? [sessionPage.watch.elapsed(), sessionPage.watch.clock()].find((ms) => !Number.isNaN(ms)) : null,
+  at: sessionPage.client.serverNow(),
+  bound: sessionPage.client.clockError(),
+};"""
+WIDE = "return [document.documentElement.scrollWidth, innerWidth]"
+CLIPPED = """return [...document.querySelectorAll('button, .button, .time, .note, h1, h2, .list li, .presets span, legend')]
+  .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML)"""
+SMALL = """return [...document.querySelectorAll('button, .button, select, input[type=text], .presets label')]
+  .filter((e) => e.offsetParent).map((e) => [e.getBoundingClientRect(), e.outerHTML])
+  .filter(([box]) => box.width < 44 || box.height < 44).map(([, html]) => html)"""
+NAMELESS = """return [...document.querySelectorAll('button, a, input, select')].filter((e) => e.offsetParent)
+  .filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map((e) => e.outerHTML)"""
+CONTRAST = """
+const parse = (css) => css.match(/[0-9.]+/g).map(Number);
+const light = (css) => {
+  const c = parse(css).slice(0, 3).map((x) => x / 255).map((x) => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2];
+};
+const behind = (e) => {
+  for (; e; e = e.parentElement) {
+    const s = getComputedStyle(e);
+    if (s.backgroundImage !== 'none') return null;
+    if ((parse(s.backgroundColor)[3] ?? 1) > 0) return s.backgroundColor;
+  }
+};
+return [...document.querySelectorAll('body *')].filter((e) => e.offsetParent && !e.disabled && !e.closest('.face, dialog'))
+  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+  .map((e) => [e, behind(e)]).filter(([, back]) => back)
+  .map(([e, back]) => [e, ...[light(getComputedStyle(e).color), light(back)].sort((a, b) => b - a)])
+  .filter(([, a, b]) => (a + 0.05) / (b + 0.05) < 4.5).map(([e]) => e.outerHTML);"""
+
+
+def wait(window, what, say, seconds=5):
+    end = time.monotonic() + seconds * SLOW
+    while True:
+        shown = window.js(f"if (typeof sessionPage === 'undefined') return null; {READ}")
+        if shown and what(shown):
+            return shown
+        assert time.monotonic() < end, f"waited in vain for {say}: {shown}"
+        time.sleep(0.02)
+
+
+def url(stack, name):
+    return f"{stack.base_url}/demo/{name}.html"
+
+
+def create(stack, windows, name, **options):
+    window = windows(url(stack, name), **options)
+    wait(window, lambda s: s["view"] == "setup", "the form")
+    window.click("#create")
+    wait(window, lambda s: s["view"] == "session" and s["status"] == "pending", "the new session")
+    return window
+
+
+def sound(window):
+    wide, inner = window.js(WIDE)
+    assert wide <= inner, "it scrolls sideways"
+    assert window.js(CLIPPED) == []
+    assert window.js(NAMELESS) == []
+    assert window.js(CONTRAST) == []
+
+
+def test_the_front_page_leads_to_every_page(stack, windows):
+    window = windows(stack.base_url + "/")
+    assert window.driver.current_url == stack.base_url + "/demo/"
+    offered = window.js("return [...document.querySelectorAll('.links a')].map((a) => a.getAttribute('href'))")
+    assert sorted(offered) == sorted([f"{name}.html" for name in PAGES] + ["chess.html"])
+    sound(window)
+
+
+def test_no_page_needs_more_than_its_own_files(stack, windows):
+    window = windows(stack.base_url + "/demo/")
+    for html in DEMO.glob("*.html"):
+        text = html.read_text()
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*\ssrc=)", text), html
+        assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text), f"{html} loads from elsewhere"
+        window.open(f"{stack.base_url}/demo/{html.name}")
+        assert window.js("return getComputedStyle(document.body).backgroundColor") == "rgb(14, 16, 20)", html
+        assert window.driver.find_elements("css selector", "main"), html
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_two_windows_show_the_same_time(stack, windows, name):
+    one = create(stack, windows, name)
+    two = windows(one.driver.current_url)
+    both = (one, two)
+    for window in both:
+        wait(window, lambda s: s["view"] == "session" and s["version"] == 1, "the session")
+    two.click("#primary")
+    for window in both:
+        wait(window, lambda s: s["status"] == "running", "the start")
+    time.sleep(1.2)
+    a, b = (window.js(READ) for window in both)
+    # The same clock, read at two instants of the server's: the rest is what the windows admit.
+    passed = b["at"] - a["at"]
+    apart = abs(abs(a["clock"] - b["clock"]) - passed)
+    assert apart <= a["bound"] + b["bound"] + 2, (a, b)
+    assert a["bound"] < 1000 and b["bound"] < 1000
+    one.click("#primary")
+    a, b = (wait(window, lambda s: s["status"] == "paused", "the pause") for window in both)
+    assert (a["clock"], a["version"]) == (b["clock"], b["version"]), "a clock that stands is the same to the millisecond"
+    assert one.find(".time").text == two.find(".time").text
+    truth = state(stack.base_url, one.session_id)
+    assert truth["version"] == a["version"] and a["clock"] in clocks(truth)
+
+
+def clocks(truth):
+    of_groups = [group["time_remaining_ms"] for group in truth.get("groups", [])]
+    return [truth.get("time_elapsed_ms"), truth.get("time_remaining_ms"), *of_groups]
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_a_phone(stack, windows, name, scheme):
+    window = windows(url(stack, name), size=(390, 844), phone=True, scheme=scheme)
+    wait(window, lambda s: s["view"] == "setup", "the form")
+    sound(window)
+    assert window.js(SMALL) == [], "too small for a finger"
+    window.click("#create")
+    wait(window, lambda s: s["status"] == "pending", "the new session")
+    sound(window)
+    window.click("#primary")
+    wait(window, lambda s: s["status"] == "running", "the start")
+    sound(window)
+    assert window.js(SMALL) == [], "too small for a finger"
+    box = window.js("const b = document.getElementById('primary').getBoundingClientRect(); return [b.top, b.bottom]")
+    assert 0 <= box[0] and box[1] <= 844, "the button is within reach without scrolling"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_steered_and_heard_without_a_mouse(stack, windows, name):
+    window = create(stack, windows, name, scheme="light")
+    window.js("document.getElementById('primary').focus()")
+    window.key(" ")
+    wait(window, lambda s: s["status"] == "running", "the start by a key")
+    assert window.find("#live").get_attribute("textContent")
+    assert window.js("return document.title").count("·") == 1
+    window.js("document.getElementById('share').focus()")
+    window.key(" ")
+    assert window.find("#link").get_attribute("value") == window.driver.current_url
+    assert window.find("#open").get_attribute("href") == window.driver.current_url
+    sound(window)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_what_it_cannot_show(stack, windows, name):
+    other = create(stack, windows, "quiz" if name != "quiz" else "exam")
+    window = windows(f"{url(stack, name)}#{other.session_id}")
+    wait(window, lambda s: s["view"] == "missing", "the refusal")
+    assert window.find("#missing-title").text.startswith("This is no ")
+    window.open("about:blank")
+    window.open(f"{url(stack, name)}#6f1d2c3b-4a5e-4f60-8a7b-000000000000")
+    wait(window, lambda s: s["view"] == "missing", "nothing")
+    assert window.find("#missing-title").text.startswith("No such ")
+
+
+def test_a_stopwatch_keeps_its_laps(stack, windows):
+    one = create(stack, windows, "stopwatch")
+    two = windows(one.driver.current_url)
+    wait(two, lambda s: s["version"] == 1, "the session")
+    one.click("#primary")
+    for version in (3, 4):
+        wait(one, lambda s: s["version"] == version - 1 and s["status"] == "running", "the one before")
+        one.click("#lap")
+    rows = "return [...document.querySelectorAll('#laps li')].map((e) => e.textContent)"
+    for window in (one, two):
+        wait(window, lambda s: s["version"] == 4, "two laps")
+    laps = one.js(rows)
+    assert len(laps) == 2 and laps == two.js(rows), "both have seen the same laps"
+    one.driver.refresh()
+    wait(one, lambda s: s["version"] == 4, "the session again")
+    assert one.js(rows) == laps, "a reload forgets nothing"
+    late = windows(one.driver.current_url)
+    wait(late, lambda s: s["version"] == 4, "the session")
+    assert all("not seen here" in row for row in late.js(rows))
+    two.click("#finish")
+    wait(one, lambda s: s["status"] == "completed", "the end")
+    assert one.js(rows) == laps
+
+
+def test_a_quiz_skips_the_question_when_its_time_is_over(stack, windows):
+    window = windows(url(stack, "quiz"))
+    wait(window, lambda s: s["view"] == "setup", "the form")
+    window.js("document.querySelector('[name=seconds]').value = '1'; document.querySelector('[name=seconds]').checked = true")
+    window.js("document.querySelector('[name=questions]').value = '3'; document.querySelector('[name=questions]').checked = true")
+    window.click("#create")
+    wait(window, lambda s: s["status"] == "pending", "the quiz")
+    window.click("#primary")
+    wait(window, lambda s: s["status"] == "running", "the start")
+    first = window.find("#question").text
+    wait(window, lambda s: s["version"] == 3, "the next question by itself")
+    assert window.find("#late").text == "Ada ran out of time: skipped."
+    assert window.find("#number").text == "Question 2 of 3" and window.find("#question").text != first
+    assert window.find("#turn").text == "Grace answers"
+    window.click("#next")
+    wait(window, lambda s: s["version"] == 4, "an answer")
+    assert window.find("#turn").text == "Alan answers" and window.find("#late").text == ""
+    wait(window, lambda s: s["status"] == "completed", "the end")
+    assert window.find("#question").text == "That was the quiz."
+
+
+def test_a_quiz_wants_players(stack, windows):
+    window = windows(url(stack, "quiz"))
+    wait(window, lambda s: s["view"] == "setup", "the form")
+    window.js("document.querySelector('[name=names]').value = ' , '")
+    window.click("#create")
+    assert "Between one and twenty" in window.find("#setup-error").text
+
+
+def test_an_exam_ends_on_every_screen_at_once(stack, windows):
+    one = windows(url(stack, "exam"))
+    wait(one, lambda s: s["view"] == "setup", "the form")
+    one.js("const m = document.querySelector('[name=minutes]:checked'); m.value = '0.03'")
+    one.click("#create")
+    wait(one, lambda s: s["status"] == "pending", "the exam")
+    two = windows(one.driver.current_url)
+    wait(two, lambda s: s["version"] == 1, "the exam")
+    one.click("#primary")
+    for window in (one, two):
+        wait(window, lambda s: s["status"] == "running", "the start")
+        assert window.find("#until").text.startswith("Ends at ")
+    for window in (one, two):
+        wait(window, lambda s: s["status"] == "expired", "the end")
+        assert window.find(".time").text == "0.0" and window.find(".note").text == "Pens down"
