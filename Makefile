@@ -69,7 +69,7 @@ API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
 ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 DOCS       := build/api-docs/index.html
 
-.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz bench bench-quick faults coverage install clean help \
+.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine bench bench-quick faults coverage install clean help \
         unit api-test engine-props mutate mutate-flags gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
@@ -213,8 +213,10 @@ mutate-flags:
 	@echo '$(LDLIBS)'
 
 later = @echo "make $@: $(1)" >&2; exit 1
-fuzz: ## (later) fuzz every parser of foreign bytes
-	$(call later,the fuzzers come with a later version; random commands against the engine run in make test)
+fuzz: fuzz-engine ## ten million random commands into the engine, on all cores
+COMMANDS ?= 10000000
+fuzz-engine: $(ENGINE_BIN)
+	@nice $(PYTHON) tests/fuzz/engine/props.py --driver $(BUILD)/tests/fuzz/engine/driver --commands $(COMMANDS)
 BENCH_SRC := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
 $(BENCH_BIN): $(BUILD)/%: %.c | $(READY)

@@ -10,6 +10,9 @@
  *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
  * ... [first=id adv=1 cycles= act= action= outcome= penalty= winner=id] start, switch, pause,
  * resume, complete, cancel, remove, delete  [v= cur= next=] read; recover from=
+ *
+ * Each change brings its audit record, some with a snapshot of the state after it, and "stored"
+ * prints the fields as they are stored: what the records have to fold to.
  */
 #include "common/arena.h"
 #include "common/buf.h"
@@ -25,7 +28,7 @@
 static long line_number;
 static struct session live, before, mirror;
 static bool is_there;
-static struct buf out, wire, text_a, text_b;
+static struct buf out, wire, record, text_a, text_b;
 
 #define HOLD(cond)                                                                      \
     do {                                                                                \
@@ -77,6 +80,8 @@ hold_fold(const struct change *c, int64_t now)
     buf_clear(&wire);
     event_encode(&wire, &live, c, now, "somebody else", whole);
     HOLD(!wire.overflow);
+    buf_clear(&record);
+    buf_add(&record, wire.data, wire.len);
     HOLD(event_decode(wire.data, wire.len, &ev, NULL) == RC_OK);
     HOLD(ev.type == c->type && ev.reason == c->reason && ev.version == c->version);
     HOLD(ev.at_ms == c->at_ms && ev.server_time_ms == now);
@@ -192,6 +197,22 @@ print_id(const char *name, int32_t place)
 }
 
 static void
+print_text(const char *name, const struct buf *text)
+{
+    HOLD(!text->overflow);
+    buf_str(&out, name);
+    buf_json(&out, text->data, text->len);
+}
+
+static void
+print_stored(const char *name)
+{
+    buf_clear(&text_a);
+    event_snapshot(&text_a, &live);
+    print_text(name, &text_a);
+}
+
+static void
 change_done(const struct change *c, int64_t now)
 {
     hold_change(c, now);
@@ -202,8 +223,12 @@ change_done(const struct change *c, int64_t now)
     buf_printf(&out, ",\"version\":%" PRId64 ",\"at\":%" PRId64, c->version, c->at_ms);
     print_id("participant", c->participant);
     print_id("expired", c->expired);
-    buf_printf(&out, ",\"remaining_ms\":%" PRId64 ",\"elapsed_ms\":%" PRId64 "}",
-               c->remaining_ms, c->elapsed_ms);
+    buf_printf(&out, ",\"remaining_ms\":%" PRId64 ",\"elapsed_ms\":%" PRId64, c->remaining_ms,
+               c->elapsed_ms);
+    print_text(",\"record\":", &record);
+    if (c->at_ms % 8 == 0)
+        print_stored(",\"snapshot\":");
+    buf_char(&out, '}');
     if (c->type == EVENT_SESSION_DELETED)
         is_there = false;
 }
@@ -452,6 +477,12 @@ run_line(char *line)
     HOLD(word != NULL);
     now = strtoll(now_word, NULL, 10);
     buf_clear(&out);
+    if (strcmp(word, "stored") == 0) {
+        print_stored("{\"stored\":");
+        buf_str(&out, "}\n");
+        fwrite(out.data, 1, out.len, stdout);
+        return;
+    }
     buf_str(&out, "{\"changes\":[");
     if (strcmp(word, "create") == 0)
         run_create(line, now, &f);
@@ -478,6 +509,7 @@ main(void)
     session_init(&mirror);
     buf_init(&out, TEXT_MAX);
     buf_init(&wire, TEXT_MAX);
+    buf_init(&record, TEXT_MAX);
     buf_init(&text_a, TEXT_MAX);
     buf_init(&text_b, TEXT_MAX);
     while ((len = getline(&line, &size, stdin)) > 0) {
@@ -492,6 +524,7 @@ main(void)
     session_fini(&mirror);
     buf_fini(&out);
     buf_fini(&wire);
+    buf_fini(&record);
     buf_fini(&text_a);
     buf_fini(&text_b);
     return 0;

@@ -215,7 +215,7 @@ def killed_by(work, build, mutant, compile_with, link_with):
             raise LookupError("does not link: " + done.stdout.decode())
         command = [str(program)]
         if test.endswith("driver"):
-            command = [sys.executable, str(HERE / "props.py"), str(program), "--commands", "10000", "--seed", "1"]
+            command = [sys.executable, str(HERE / "props.py"), "--driver", str(program), "--commands", "10000", "--seed", "1"]
         done = run(command)
         if done is None or done.returncode != 0:
             return program.name
