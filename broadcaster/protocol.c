@@ -229,7 +229,10 @@ protocol_time_expired(struct buf *out, const char *id, const struct event *ev)
 {
     begin(out, "TIME_EXPIRED", id, ev->server_time_ms);
     place(out, ev->epoch, ev->version);
-    if (ev->expired_id[0] != '\0') {
+    if (ev->expired_group_id[0] != '\0') {
+        buf_str(out, ",\"expired_group_id\":");
+        buf_json(out, ev->expired_group_id, strlen(ev->expired_group_id));
+    } else if (ev->expired_id[0] != '\0') {
         buf_str(out, ",\"expired_participant_id\":");
         buf_json(out, ev->expired_id, strlen(ev->expired_id));
     }

@@ -21,6 +21,8 @@ static const struct row_field event_fields[] = {
     { 'k', ROW_ENUM, E(applied),        TIMEOUT__MAX,      0,  0, 0 },
     { 'p', ROW_TEXT, E(participant_id), ID_LEN + 1,        0,  0, 0 },
     { 'x', ROW_TEXT, E(expired_id),     ID_LEN + 1,        0,  0, 0 },
+    { 'g', ROW_TEXT, E(group_id),       ID_LEN + 1,        0,  0, 0 },
+    { 'y', ROW_TEXT, E(expired_group_id), ID_LEN + 1,      0,  0, 0 },
     { 'o', ROW_TEXT, E(actor),          SESSION_OWNER_MAX, 0,  0, 0 },
     { 0,   ROW_END,  0,                 0,                 0,  0, 0 },
 };
@@ -53,6 +55,17 @@ text_set(char *out, size_t size, const char *s)
     out[len] = '\0';
 }
 
+/* Somebody, and the group, where the mode has groups. */
+static void
+who_set(const struct session *s, int32_t place, char id[ID_LEN + 1], char group_id[ID_LEN + 1])
+{
+    if (place < 0)
+        return;
+    memcpy(id, s->p[place].id, ID_LEN + 1);
+    if (s->p[place].group >= 0)
+        memcpy(group_id, s->g[s->p[place].group].id, ID_LEN + 1);
+}
+
 void
 event_encode(struct buf *out, const struct session *s, const struct change *c,
              int64_t server_time_ms, const char *actor, bool all)
@@ -72,10 +85,8 @@ event_encode(struct buf *out, const struct session *s, const struct change *c,
     text_set(ev.session_id, sizeof(ev.session_id), s->id);
     text_set(ev.epoch, sizeof(ev.epoch), s->epoch);
     text_set(ev.actor, sizeof(ev.actor), actor);
-    if (c->participant >= 0)
-        text_set(ev.participant_id, sizeof(ev.participant_id), s->p[c->participant].id);
-    if (c->expired >= 0)
-        text_set(ev.expired_id, sizeof(ev.expired_id), s->p[c->expired].id);
+    who_set(s, c->participant, ev.participant_id, ev.group_id);
+    who_set(s, c->expired, ev.expired_id, ev.expired_group_id);
     row_encode(out, event_fields, &ev);
     buf_char(out, '\n');
     session_fields(s, all, line_add, out);
@@ -99,7 +110,8 @@ event_is_whole(const struct event *ev)
     return ev->type != EVENT_NONE && ev->version > 0 && ev->at_ms > 0 &&
            ev->server_time_ms > 0 && id_is_uuid_shape(ev->session_id, strlen(ev->session_id)) &&
            epoch_is_valid(ev->epoch, strlen(ev->epoch)) && is_id_or_none(ev->participant_id) &&
-           is_id_or_none(ev->expired_id);
+           is_id_or_none(ev->expired_id) && is_id_or_none(ev->group_id) &&
+           is_id_or_none(ev->expired_group_id);
 }
 
 enum rc

@@ -26,11 +26,13 @@ struct event {
     int64_t server_time_ms;           /* when it was committed: the `timestamp` of pushes */
     int64_t remaining_ms, elapsed_ms; /* -1 none */
     int64_t cycle_number;
-    enum timeout_action applied;     /* reason timeout: what was done about it */
-    char participant_id[ID_LEN + 1]; /* "" none */
-    char expired_id[ID_LEN + 1];     /* "" none */
-    char actor[SESSION_OWNER_MAX];   /* "" anonymous or the timekeeper */
-    const char *fields;              /* the lines behind the first, borrowed */
+    enum timeout_action applied;       /* reason timeout: what was done about it */
+    char participant_id[ID_LEN + 1];   /* "" none */
+    char expired_id[ID_LEN + 1];       /* "" none */
+    char group_id[ID_LEN + 1];         /* of participant_id, in per_group */
+    char expired_group_id[ID_LEN + 1]; /* of expired_id */
+    char actor[SESSION_OWNER_MAX];     /* "" anonymous or the timekeeper */
+    const char *fields;                /* the lines behind the first, borrowed */
     size_t fields_len;
 };
 

@@ -121,6 +121,38 @@ print_uuid(unsigned char raw[16], unsigned version, char out[ID_LEN + 1])
     *p = '\0';
 }
 
+static int
+ref_compare(const void *a, const void *b)
+{
+    const struct id_ref *x = a, *y = b;
+    int order = strcasecmp(x->id, y->id);
+
+    return order != 0 ? order : x->place - y->place;
+}
+
+void
+id_refs_sort(struct id_ref *refs, size_t n)
+{
+    if (n > 0)
+        qsort(refs, n, sizeof(*refs), ref_compare);
+}
+
+int32_t
+id_refs_find(const struct id_ref *refs, size_t n, const char *id)
+{
+    size_t low = 0, high = n;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (strcasecmp(refs[mid].id, id) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < n && id_equal(refs[low].id, id) ? refs[low].place : -1;
+}
+
 void
 id_uuid4(char out[ID_LEN + 1])
 {

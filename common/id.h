@@ -25,6 +25,16 @@ bool id_is_uuid_shape(const char *s, size_t len);
 void id_lower(const char *s, char out[ID_LEN + 1]);
 bool id_equal(const char *a, const char *b); /* case-insensitive; both NUL-terminated */
 
+/* Ids of a list, to find the same one again. */
+struct id_ref {
+    const char *id; /* borrowed */
+    int32_t place;
+};
+/* By id in any case, then by place. */
+void id_refs_sort(struct id_ref *refs, size_t n);
+/* Place of the first of the sorted refs with that id, -1 none. */
+int32_t id_refs_find(const struct id_ref *refs, size_t n, const char *id);
+
 /* A random version 4 UUID (RFC 9562), from the kernel's random source. */
 void id_uuid4(char out[ID_LEN + 1]);
 /* A UUID out of 16 bytes that are as good as random: version 8, theirs but for 6 bits. */

@@ -2,9 +2,8 @@
 
 /* --- who is on --- */
 
-/* Order of turns: participant_index, then the place in the list. */
-static bool
-is_before(const struct session *s, int32_t a, int32_t b)
+bool
+mode_is_before(const struct session *s, int32_t a, int32_t b)
 {
     if (s->p[a].index != s->p[b].index)
         return s->p[a].index < s->p[b].index;
@@ -26,7 +25,7 @@ turn_lowest(const struct session *s, bool timed)
     int32_t best = -1;
 
     for (int32_t k = 0; k < (int32_t)s->n; k++)
-        if (can_be_on(s, k, timed) && (best < 0 || is_before(s, k, best)))
+        if (can_be_on(s, k, timed) && (best < 0 || mode_is_before(s, k, best)))
             best = k;
     return best;
 }
@@ -44,16 +43,36 @@ turn_next(const struct session *s, bool timed)
     int32_t best = -1;
 
     for (int32_t k = 0; k < (int32_t)s->n; k++)
-        if (can_be_on(s, k, timed) && is_before(s, s->active, k) &&
-            (best < 0 || is_before(s, k, best)))
+        if (can_be_on(s, k, timed) && mode_is_before(s, s->active, k) &&
+            (best < 0 || mode_is_before(s, k, best)))
             best = k;
     return best >= 0 ? best : turn_lowest(s, timed);
 }
 
-static int64_t
-left_of(int64_t bank, int64_t elapsed)
+int64_t
+mode_left_of(int64_t bank, int64_t elapsed)
 {
     return elapsed < bank ? bank - elapsed : 0;
+}
+
+static void
+active_put_out(struct session *s)
+{
+    s->p[s->active].out = OUT_ELIMINATED; /* dirty since the charge */
+}
+
+static size_t
+everybody(const struct session *s, int32_t *last)
+{
+    size_t n = 0;
+
+    *last = -1;
+    for (size_t k = 0; k < s->n; k++) {
+        if (s->p[k].out != OUT_NONE)
+            continue;
+        *last = n++ == 0 ? (int32_t)k : -1;
+    }
+    return n;
 }
 
 /* A turn that costs nobody anything has ended. */
@@ -80,7 +99,7 @@ bank_burn(struct session *s, int64_t elapsed)
 {
     struct participant *p = &s->p[s->active];
 
-    p->total_time_ms = left_of(p->total_time_ms, elapsed);
+    p->total_time_ms = mode_left_of(p->total_time_ms, elapsed);
     if (p->total_time_ms == 0)
         p->has_expired = true;
 }
@@ -90,7 +109,7 @@ bank_of(const struct session *s, int32_t place, int64_t open)
 {
     int64_t bank = s->p[place].total_time_ms;
 
-    return place == s->active ? left_of(bank, open) : bank;
+    return place == s->active ? mode_left_of(bank, open) : bank;
 }
 
 static int32_t
@@ -116,7 +135,7 @@ cycle_set_up(struct session *s)
 static void
 cycle_burn(struct session *s, int64_t elapsed)
 {
-    s->cycle_left_ms = left_of(s->cycle_left_ms, elapsed);
+    s->cycle_left_ms = mode_left_of(s->cycle_left_ms, elapsed);
     if (s->cycle_left_ms == 0)
         s->p[s->active].has_expired = true;
 }
@@ -124,7 +143,7 @@ cycle_burn(struct session *s, int64_t elapsed)
 static int64_t
 cycle_clock(const struct session *s, int64_t open)
 {
-    return left_of(s->cycle_left_ms, open);
+    return mode_left_of(s->cycle_left_ms, open);
 }
 
 static int64_t
@@ -166,13 +185,13 @@ static void
 global_burn(struct session *s, int64_t elapsed)
 {
     s->time_used_ms += elapsed;
-    s->total_time_ms = left_of(s->total_time_ms, elapsed);
+    s->total_time_ms = mode_left_of(s->total_time_ms, elapsed);
 }
 
 static int64_t
 global_clock(const struct session *s, int64_t open)
 {
-    return left_of(s->total_time_ms, open);
+    return mode_left_of(s->total_time_ms, open);
 }
 
 static int64_t
@@ -199,7 +218,7 @@ elapsed_burn(struct session *s, int64_t elapsed)
 static int64_t
 limit_clock(const struct session *s, int64_t open)
 {
-    return s->max_time_ms < 0 ? -1 : left_of(s->max_time_ms, s->time_used_ms + open);
+    return s->max_time_ms < 0 ? -1 : mode_left_of(s->max_time_ms, s->time_used_ms + open);
 }
 
 static int64_t
@@ -232,6 +251,8 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = bank_hand_over,
+        .put_out = active_put_out,
+        .sides = everybody,
     },
     [MODE_PER_CYCLE] = {
         .has_turns = true,
@@ -243,6 +264,8 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = cycle_hand_over,
+        .put_out = active_put_out,
+        .sides = everybody,
     },
     [MODE_GLOBAL] = {
         .set_up = global_set_up,
@@ -253,6 +276,8 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = turn_count,
+        .put_out = active_put_out,
+        .sides = everybody,
     },
     [MODE_COUNT_UP] = {
         .set_up = nothing_set_up,
@@ -263,13 +288,17 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = turn_count,
+        .put_out = active_put_out,
+        .sides = everybody,
     },
 };
 
 const struct mode_ops *
 mode_ops(enum sync_mode mode)
 {
-    return mode < MODE__MAX && modes[mode].burn != NULL ? &modes[mode] : NULL;
+    if (mode == MODE_PER_GROUP)
+        return &mode_per_group;
+    return mode > MODE_UNSET && mode < MODE__MAX ? &modes[mode] : NULL;
 }
 
 /* --- what all modes have in common --- */

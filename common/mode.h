@@ -30,11 +30,22 @@ struct mode_ops {
     int32_t (*next)(const struct session *s, bool timed); /* timed: of those who have time */
     /* The charged turn of s->active ends by a hand-over. Returns who was found at zero, -1. */
     int32_t (*hand_over)(struct session *s);
+    /* Whoever loses by the end of the open turn is out for good. */
+    void (*put_out)(struct session *s);
+    /* How many sides can still win; *last: somebody who is in, when that one alone is, else -1.
+     */
+    size_t (*sides)(const struct session *s, int32_t *last);
 };
+
+extern const struct mode_ops mode_per_group; /* mode_group.c */
 
 /* The functions of a mode; NULL when it is not built. */
 const struct mode_ops *mode_ops(enum sync_mode mode);
 
+/* Order of turns: participant_index, then the place in the list. */
+bool mode_is_before(const struct session *s, int32_t a, int32_t b);
+/* What is left of a bank, 0 or more. */
+int64_t mode_left_of(int64_t bank, int64_t elapsed);
 /* The turn of s->active has ended, and no other follows. */
 void mode_turn_count(struct session *s);
 /* Book the running time from cycle_started_at up to `at` (not before it). */

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #define SESSION_PARTICIPANTS_MAX 1000
+#define SESSION_GROUPS_MAX 1000
 #define SESSION_METADATA_MAX (10 * 1024)
 #define SESSION_OWNER_MAX 256
 #define SESSION_TEXT_MAX (64 * 4 + 1) /* 64 characters */
@@ -112,15 +113,27 @@ bool sync_status_is_terminal(enum sync_status s);
 
 struct participant {
     char id[ID_LEN + 1];
-    char group_id[ID_LEN + 1]; /* "" when unset */
+    char group_id[ID_LEN + 1]; /* "" when unset; per_group: only in a draft */
+    int32_t group;             /* per_group: place in g[]; else -1 */
     int64_t index;
     int64_t total_time_ms; /* bank left as of cycle_started_at */
     int64_t allotted_ms;   /* bank as created, moved by adjustments */
     int64_t time_used_ms;  /* wall time of own turns without pauses, as of the last change */
     int64_t cycle_count;
     enum participant_out out;
+    bool has_expired; /* per_group: its group's counts */
+    bool dirty;       /* touched since the last session_clean */
+};
+
+/* per_group: who shares a bank. Members are the participants that name it. */
+struct group {
+    char id[ID_LEN + 1];
+    int64_t total_time_ms; /* as those of a participant */
+    int64_t allotted_ms;
+    int64_t time_used_ms;
+    int32_t last; /* which member had the newest turn that has ended, -1 none */
     bool has_expired;
-    bool dirty; /* touched since the last session_clean */
+    bool dirty;
 };
 
 struct session {
@@ -166,17 +179,21 @@ struct session {
     char *metadata;                /* JSON text of an object or NULL; owned */
     struct participant *p;         /* owned */
     size_t n;
+    struct group *g; /* owned; none but in per_group */
+    size_t n_groups;
     bool dirty; /* the header was touched since the last session_clean */
 };
 
-/* Defined empty state: no participants, active -1, optional fields unset. */
+/* Defined empty state: no participants, no groups, active -1, optional fields unset. */
 void session_init(struct session *s);
 /* Frees what it owns; s may be initialised again. Safe on a zeroed struct. */
 void session_fini(struct session *s);
 /* dst (initialised) becomes a deep copy of src. */
 void session_copy(struct session *dst, const struct session *src);
-/* Make room for and return p[n], zeroed, n grown by one; pointers into p[] become invalid. */
+/* Make room for and return p[n], zeroed and in no group, n grown by one; pointers into p[]
+ * become invalid. The same for g[]. */
 struct participant *session_add_participant(struct session *s);
+struct group *session_add_group(struct session *s);
 /* Clear all dirty marks. */
 void session_clean(struct session *s);
 /* Place of a participant by id (any case), -1 when there is none. */
@@ -195,13 +212,43 @@ struct change {
 };
 
 /*
- * Complete a draft: the caller has set id, mode, participants (id, group_id, index,
- * total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms, max_time_ms, first,
- * auto_advance, max_cycles, on_timeout (a place beyond the list: somebody unknown), metadata,
- * owner, epoch. Sets the rest for version 1, pending. RC_OK; RC_VALIDATION with details
- * [{field,message,code}] for a mode that is not built yet, no participant where the mode needs
- * them, a duplicate participant_id (the first one that repeats an earlier one) or too much
- * metadata. Line breaks of the metadata become spaces.
+ * A draft is a session of which the caller has set id, mode, participants (id, group_id, index,
+ * total_time_ms), groups (id, total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms,
+ * max_time_ms, first, auto_advance, max_cycles, on_timeout (a place beyond the list: somebody
+ * unknown), metadata, owner, epoch.
+ *
+ * What is wrong with it is told one by one: the path of the field as in the create body, a
+ * sentence and a word, borrowed until the call returns.
+ */
+typedef void session_fault_fn(void *ctx, const char *field, const char *message,
+                              const char *code);
+
+/* groups[group].members[item] of the create body. */
+struct membership {
+    int32_t group, item;
+    const char *participant_id; /* a UUID */
+};
+
+/*
+ * Put the participants of a per_group draft into groups: as the memberships say, else as their
+ * group_id, else each into one of its own; groups that nobody gave follow those in g[], in the
+ * order of their lowest index, with the largest bank of their members. Does nothing in other
+ * modes, and nothing more when it is called again. Returns the number of faults: groups and
+ * members twice, unknown members, a group_id that contradicts the memberships, too many groups.
+ */
+size_t session_draft_groups(struct session *s, const struct membership *m, size_t n,
+                            session_fault_fn *fault, void *ctx);
+
+/*
+ * What else is wrong with a draft: no participant where the mode needs them, a participant_id
+ * that stands at an earlier place, too much metadata, nobody of that id to begin or to win, and
+ * rules or groups that the mode cannot have. Returns the number of faults.
+ */
+size_t session_draft_check(const struct session *s, session_fault_fn *fault, void *ctx);
+
+/*
+ * Complete a draft for version 1, pending. RC_OK; RC_VALIDATION with the first of its faults as
+ * details [{field,message,code}]. Line breaks of the metadata become spaces.
  */
 enum rc session_create(struct session *s, int64_t now_ms, struct change *c,
                        struct fail *f) MUSTCHECK;
@@ -263,10 +310,14 @@ bool session_expire(struct session *s, int64_t now_ms, int64_t ended_ttl_ms, str
  */
 bool session_recover(struct session *s, int64_t gap_from_ms, struct change *c);
 
-/* What a client sees at `now_ms`, the open turn counted: what is left to a participant, of the
- * clock of the session, and the running time of the whole; -1: the mode has none. */
+/* What a client sees at `now_ms`, the open turn counted: what is left to a participant, to a
+ * group, of the clock of the session, and the running time of the whole; -1: the mode has none.
+ */
 int64_t session_remaining(const struct session *s, size_t place, int64_t now_ms);
+int64_t session_group_remaining(const struct session *s, size_t place, int64_t now_ms);
 int64_t session_clock(const struct session *s, int64_t now_ms);
 int64_t session_elapsed(const struct session *s, int64_t now_ms);
+/* Whether the clock that is somebody's was found at zero: the own one, or the group's. */
+bool session_has_expired(const struct session *s, size_t place);
 
 #endif

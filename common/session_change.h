@@ -6,6 +6,15 @@
 
 #include "session.h"
 
+/* Where the faults of a draft go, and how many there were. */
+struct session_faults {
+    session_fault_fn *tell;
+    void *ctx;
+    size_t n;
+};
+void session_fault_add(struct session_faults *to, const char *field, const char *message,
+                       const char *code);
+
 void session_change_none(struct change *c);
 /* The state has changed at `at`: one version more, and c complete. */
 void session_change_seal(struct session *s, int64_t at, struct change *c);

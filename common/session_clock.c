@@ -28,22 +28,6 @@ session_wakeup(const struct session *s, int64_t ended_ttl_ms)
 
 /* --- what follows when a clock reaches zero --- */
 
-/* How many can still take a turn; *last: one of them. */
-static size_t
-count_in(const struct session *s, int32_t *last)
-{
-    size_t n = 0;
-
-    *last = -1;
-    for (size_t k = 0; k < s->n; k++) {
-        if (s->p[k].out != OUT_NONE)
-            continue;
-        *last = (int32_t)k;
-        n++;
-    }
-    return n;
-}
-
 /* Who wins when the clock of `loser` ends the session: as was asked for, or the other of two.
  */
 static int32_t
@@ -104,8 +88,8 @@ eliminate(struct session *s, int64_t at, struct change *c)
 {
     int32_t last;
 
-    s->p[s->active].out = OUT_ELIMINATED;
-    if (count_in(s, &last) != 1) {
+    mode_ops(s->mode)->put_out(s);
+    if (mode_ops(s->mode)->sides(s, &last) != 1) {
         hand_over(s, at, c);
         return;
     }
@@ -186,6 +170,15 @@ session_remaining(const struct session *s, size_t place, int64_t now_ms)
 }
 
 int64_t
+session_group_remaining(const struct session *s, size_t place, int64_t now_ms)
+{
+    bool is_on = s->active >= 0 && s->p[s->active].group == (int32_t)place;
+
+    return is_on ? mode_left_of(s->g[place].total_time_ms, mode_open(s, now_ms))
+                 : s->g[place].total_time_ms;
+}
+
+int64_t
 session_clock(const struct session *s, int64_t now_ms)
 {
     return mode_ops(s->mode)->of_session(s, mode_open(s, now_ms));
@@ -195,4 +188,12 @@ int64_t
 session_elapsed(const struct session *s, int64_t now_ms)
 {
     return mode_ops(s->mode)->has_turns ? -1 : s->time_used_ms + mode_open(s, now_ms);
+}
+
+bool
+session_has_expired(const struct session *s, size_t place)
+{
+    const struct participant *p = &s->p[place];
+
+    return p->group >= 0 ? s->g[p->group].has_expired : p->has_expired;
 }

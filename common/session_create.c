@@ -1,105 +1,76 @@
 /* How a session begins: what a draft must be, and what is filled in. */
 #include "arena.h"
+#include "id.h"
 #include "mode.h"
 #include "session_change.h"
-#include <inttypes.h>
-#include <strings.h>
 
 #define MESSAGE_INVALID "Request validation failed"
+#define FIELD_MAX 64
 
-struct named {
-    const char *id;
-    int32_t place;
-};
-
-static int
-named_compare(const void *a, const void *b)
+void
+session_fault_add(struct session_faults *to, const char *field, const char *message,
+                  const char *code)
 {
-    const struct named *x = a, *y = b;
-    int order = strcasecmp(x->id, y->id);
-
-    return order != 0 ? order : x->place - y->place;
+    to->tell(to->ctx, field, message, code);
+    to->n++;
 }
 
-/* The first place whose id stands at an earlier place too; -1 none. */
-static int32_t
-duplicate_find(const struct session *s)
+static void
+duplicates_check(const struct session *s, struct session_faults *to)
 {
-    struct named *ids;
-    int32_t found = -1;
+    struct id_ref *ids = xalloc((s->n + 1) * sizeof(*ids));
+    char field[FIELD_MAX];
 
-    if (s->n == 0)
-        return -1;
-    ids = xalloc(s->n * sizeof(*ids));
     for (size_t k = 0; k < s->n; k++)
-        ids[k] = (struct named){ s->p[k].id, (int32_t)k };
-    qsort(ids, s->n, sizeof(*ids), named_compare);
-    for (size_t k = 1; k < s->n; k++)
-        if (strcasecmp(ids[k - 1].id, ids[k].id) == 0 && (found < 0 || ids[k].place < found))
-            found = ids[k].place;
+        ids[k] = (struct id_ref){ s->p[k].id, (int32_t)k };
+    id_refs_sort(ids, s->n);
+    for (size_t k = 0; k < s->n; k++) {
+        if (id_refs_find(ids, s->n, s->p[k].id) == (int32_t)k)
+            continue;
+        snprintf(field, sizeof(field), "participants.%zu.participant_id", k);
+        session_fault_add(to, field, "Participant ID must be unique in the session",
+                          "duplicate");
+    }
     free(ids);
-    return found;
 }
 
-static enum rc
-refuse(struct fail *f, const char *field, const char *message, const char *code)
-{
-    enum rc rc = fail_set(f, RC_VALIDATION, MESSAGE_INVALID);
-
-    if (f != NULL && f->details[0] == '\0')
-        snprintf(f->details, sizeof(f->details),
-                 "[{\"field\":\"%s\",\"message\":\"%s\",\"code\":\"%s\"}]", field, message,
-                 code);
-    return rc;
-}
-
-/* What a mode without turns, and one without cycles, cannot do. */
-static enum rc
-mode_check(const struct session *s, struct fail *f)
+/* What a mode without turns, without cycles or without groups cannot do. */
+static void
+mode_check(const struct session *s, struct session_faults *to)
 {
     bool has_turns = mode_ops(s->mode)->has_turns;
 
     if (!has_turns && timeout_action_needs_turns(s->on_timeout.type))
-        return refuse(f, "action_on_timeout.type", "This action needs a mode with turns",
-                      "invalid_value");
+        session_fault_add(to, "action_on_timeout.type", "This action needs a mode with turns",
+                          "invalid_value");
     if (!has_turns && s->auto_advance)
-        return refuse(f, "auto_advance", "auto_advance needs a mode with turns",
-                      "invalid_value");
+        session_fault_add(to, "auto_advance", "auto_advance needs a mode with turns",
+                          "invalid_value");
     if (s->max_cycles > 0 && s->mode != MODE_PER_CYCLE)
-        return refuse(f, "max_cycles", "max_cycles needs mode per_cycle", "invalid_value");
-    return RC_OK;
+        session_fault_add(to, "max_cycles", "max_cycles needs mode per_cycle", "invalid_value");
+    if (s->n_groups > 0 && s->mode != MODE_PER_GROUP)
+        session_fault_add(to, "groups", "groups needs mode per_group", "invalid_value");
 }
 
-static enum rc
-policy_check(const struct session *s, struct fail *f)
+size_t
+session_draft_check(const struct session *s, session_fault_fn *fault, void *ctx)
 {
-    if (s->first < -1 || s->first >= (int32_t)s->n)
-        return refuse(f, "active_participant_id", "Participant not found in session",
-                      "invalid_value");
-    if (s->on_timeout.winner < -1 || s->on_timeout.winner >= (int32_t)s->n)
-        return refuse(f, "action_on_timeout.winner_participant_id",
-                      "Participant not found in session", "invalid_value");
-    return mode_check(s, f);
-}
+    struct session_faults to = { fault, ctx, 0 };
 
-static enum rc
-draft_check(const struct session *s, struct fail *f)
-{
-    char field[48];
-    int32_t place;
-
-    if (mode_ops(s->mode) == NULL)
-        return refuse(f, "sync_mode", "This sync mode is not supported yet",
-                      "unsupported_mode");
     if (s->n == 0 && mode_ops(s->mode)->has_turns)
-        return refuse(f, "participants", "At least one participant is required", "too_small");
+        session_fault_add(&to, "participants", "At least one participant is required",
+                          "too_small");
+    duplicates_check(s, &to);
     if (s->metadata != NULL && strlen(s->metadata) > SESSION_METADATA_MAX)
-        return refuse(f, "metadata", "Metadata cannot exceed 10 KB", "too_big");
-    place = duplicate_find(s);
-    if (place < 0)
-        return policy_check(s, f);
-    snprintf(field, sizeof(field), "participants.%" PRId32 ".participant_id", place);
-    return refuse(f, field, "Participant ID must be unique in the session", "duplicate");
+        session_fault_add(&to, "metadata", "Metadata cannot exceed 10 KB", "too_big");
+    if (s->first < -1 || s->first >= (int32_t)s->n)
+        session_fault_add(&to, "active_participant_id", "Participant not found in session",
+                          "invalid_value");
+    if (s->on_timeout.winner < -1 || s->on_timeout.winner >= (int32_t)s->n)
+        session_fault_add(&to, "action_on_timeout.winner_participant_id",
+                          "Participant not found in session", "invalid_value");
+    mode_check(s, &to);
+    return to.n;
 }
 
 /* Control characters are legal JSON only between tokens; a stored field is one line. */
@@ -118,14 +89,28 @@ goes_on_alone(const struct session *s)
     return s->auto_advance || s->on_timeout.type == TIMEOUT_SKIP_CYCLE;
 }
 
+/* The first fault stands for all: who wants every one asks before. */
+static void
+refuse(void *ctx, const char *field, const char *message, const char *code)
+{
+    struct fail *f = ctx;
+
+    fail_set(f, RC_VALIDATION, MESSAGE_INVALID);
+    if (f != NULL && f->details[0] == '\0')
+        snprintf(f->details, sizeof(f->details),
+                 "[{\"field\":\"%s\",\"message\":\"%s\",\"code\":\"%s\"}]", field, message,
+                 code);
+}
+
 enum rc
 session_create(struct session *s, int64_t now_ms, struct change *c, struct fail *f)
 {
-    enum rc rc = draft_check(s, f);
+    size_t faults = session_draft_check(s, refuse, f);
 
     session_change_none(c);
-    if (rc != RC_OK)
-        return rc;
+    faults += session_draft_groups(s, NULL, 0, refuse, f);
+    if (faults > 0)
+        return RC_VALIDATION;
     s->status = STATUS_PENDING;
     s->version = 0;
     s->created_at = now_ms;

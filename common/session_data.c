@@ -121,7 +121,7 @@ sync_status_is_terminal(enum sync_status s)
 
 /* --- memory --- */
 
-/* p[] has room for the next power of two, so its size needs no field of its own. */
+/* p[] and g[] have room for the next power of two, so their sizes need no fields. */
 static size_t
 room_for(size_t n)
 {
@@ -150,10 +150,12 @@ void
 session_fini(struct session *s)
 {
     free(s->p);
+    free(s->g);
     free(s->metadata);
     s->p = NULL;
+    s->g = NULL;
     s->metadata = NULL;
-    s->n = 0;
+    s->n = s->n_groups = 0;
 }
 
 void
@@ -166,6 +168,11 @@ session_copy(struct session *dst, const struct session *src)
     if (src->n > 0) {
         dst->p = xalloc(room_for(src->n) * sizeof(*dst->p));
         memcpy(dst->p, src->p, src->n * sizeof(*dst->p));
+    }
+    dst->g = NULL;
+    if (src->n_groups > 0) {
+        dst->g = xalloc(room_for(src->n_groups) * sizeof(*dst->g));
+        memcpy(dst->g, src->g, src->n_groups * sizeof(*dst->g));
     }
     dst->metadata = src->metadata == NULL ? NULL : xstrdup(src->metadata);
 }
@@ -180,7 +187,22 @@ session_add_participant(struct session *s)
         s->p = xrealloc(s->p, room_for(s->n + 1) * sizeof(*s->p));
     p = &s->p[s->n++];
     memset(p, 0, sizeof(*p));
+    p->group = -1;
     return p;
+}
+
+struct group *
+session_add_group(struct session *s)
+{
+    struct group *g;
+
+    assert(s->n_groups < SESSION_GROUPS_MAX);
+    if (room_for(s->n_groups) < s->n_groups + 1)
+        s->g = xrealloc(s->g, room_for(s->n_groups + 1) * sizeof(*s->g));
+    g = &s->g[s->n_groups++];
+    memset(g, 0, sizeof(*g));
+    g->last = -1;
+    return g;
 }
 
 void
@@ -189,6 +211,8 @@ session_clean(struct session *s)
     s->dirty = false;
     for (size_t k = 0; k < s->n; k++)
         s->p[k].dirty = false;
+    for (size_t k = 0; k < s->n_groups; k++)
+        s->g[k].dirty = false;
 }
 
 int32_t

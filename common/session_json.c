@@ -52,6 +52,17 @@ ms_add(struct buf *out, const char *name, int64_t ms)
 }
 
 static void
+group_id_add(struct buf *out, const struct session *s, const struct participant *p)
+{
+    const char *id = p->group >= 0 ? s->g[p->group].id : p->group_id;
+
+    if (id[0] == '\0')
+        return;
+    LIT(out, ",\"group_id\":");
+    word_add(out, id);
+}
+
+static void
 participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
 {
     const struct participant *p = &s->p[k];
@@ -70,11 +81,8 @@ participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
     LIT(out, ",\"is_active\":");
     bool_add(out, (int32_t)k == s->active);
     LIT(out, ",\"has_expired\":");
-    bool_add(out, p->has_expired);
-    if (p->group_id[0] != '\0') {
-        LIT(out, ",\"group_id\":");
-        word_add(out, p->group_id);
-    }
+    bool_add(out, session_has_expired(s, k));
+    group_id_add(out, s, p);
     LIT(out, ",\"allotted_ms\":");
     buf_i64(out, p->allotted_ms);
     if (p->out != OUT_NONE) {
@@ -96,12 +104,83 @@ participants_add(struct buf *out, const struct session *s, int64_t now)
     buf_char(out, ']');
 }
 
+/* The members of each group as chains of places, each ending in -1. */
+struct chains {
+    int32_t first[SESSION_GROUPS_MAX], next[SESSION_PARTICIPANTS_MAX];
+};
+
+static void
+chain(const struct session *s, struct chains *c)
+{
+    for (size_t g = 0; g < s->n_groups; g++)
+        c->first[g] = -1;
+    for (size_t k = s->n; k-- > 0;) {
+        c->next[k] = c->first[s->p[k].group];
+        c->first[s->p[k].group] = (int32_t)k;
+    }
+}
+
+static void
+group_add(struct buf *out, const struct session *s, size_t k, const struct chains *c,
+          int64_t now)
+{
+    const struct group *g = &s->g[k];
+
+    LIT(out, "{\"group_id\":");
+    word_add(out, g->id);
+    LIT(out, ",\"total_time_ms\":");
+    buf_i64(out, g->total_time_ms);
+    LIT(out, ",\"allotted_ms\":");
+    buf_i64(out, g->allotted_ms);
+    LIT(out, ",\"time_used_ms\":");
+    buf_i64(out, g->time_used_ms);
+    LIT(out, ",\"time_remaining_ms\":");
+    buf_i64(out, session_group_remaining(s, k, now));
+    LIT(out, ",\"has_expired\":");
+    bool_add(out, g->has_expired);
+    LIT(out, ",\"members\":[");
+    for (int32_t place = c->first[k]; place >= 0; place = c->next[place]) {
+        if (place != c->first[k])
+            buf_char(out, ',');
+        word_add(out, s->p[place].id);
+    }
+    LIT(out, "]}");
+}
+
+static void
+groups_add(struct buf *out, const struct session *s, int64_t now)
+{
+    struct chains c;
+
+    chain(s, &c);
+    LIT(out, ",\"groups\":[");
+    for (size_t k = 0; k < s->n_groups; k++) {
+        if (k > 0)
+            buf_char(out, ',');
+        group_add(out, s, k, &c, now);
+    }
+    buf_char(out, ']');
+}
+
+static void
+active_group_add(struct buf *out, const struct session *s)
+{
+    if (s->mode != MODE_PER_GROUP)
+        return;
+    LIT(out, ",\"active_group_id\":");
+    if (s->active < 0)
+        LIT(out, "null");
+    else
+        word_add(out, s->g[s->p[s->active].group].id);
+}
+
 /* The fields of the reference, in its order. */
 static void
 header_add(struct buf *out, const struct session *s)
 {
     LIT(out, ",\"active_participant_id\":");
     id_or_null(out, s, s->active);
+    active_group_add(out, s);
     LIT(out, ",\"total_time_ms\":");
     buf_i64(out, s->total_time_ms);
     LIT(out, ",\"time_per_cycle_ms\":");
@@ -179,6 +258,10 @@ timeout_add(struct buf *out, const struct session *s)
     if (s->last_timeout.expired >= 0) {
         LIT(out, ",\"expired_participant_id\":");
         id_or_null(out, s, s->last_timeout.expired);
+    }
+    if (s->last_timeout.expired >= 0 && s->mode == MODE_PER_GROUP) {
+        LIT(out, ",\"expired_group_id\":");
+        word_add(out, s->g[s->p[s->last_timeout.expired].group].id);
     }
     LIT(out, ",\"action_applied\":");
     word_add(out, timeout_action_name(s->last_timeout.applied));
@@ -272,6 +355,8 @@ state_add(struct buf *out, const struct session *s, bool whole, int64_t server_t
     buf_i64(out, s->version);
     if (whole)
         participants_add(out, s, server_time_ms);
+    if (whole && s->mode == MODE_PER_GROUP)
+        groups_add(out, s, server_time_ms);
     header_add(out, s);
     extras_add(out, s, server_time_ms);
     stamp_add(out, s, server_time_ms);

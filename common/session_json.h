@@ -11,7 +11,7 @@ struct buf;
 
 /* The whole state as a JSON object, remaining times computed at `server_time_ms`. */
 void session_json(struct buf *out, const struct session *s, int64_t server_time_ms);
-/* The same without `participants`. */
+/* The same without `participants` and `groups`. */
 void session_json_minimal(struct buf *out, const struct session *s, int64_t server_time_ms);
 
 /* The answer of `switch` (contract 1.7): a subset, with version, cycle_number, epoch and

@@ -11,6 +11,7 @@
 
 #define H(member) offsetof(struct session, member)
 #define P(member) offsetof(struct participant, member)
+#define G(member) offsetof(struct group, member)
 
 /* clang-format off */
 static const struct row_field header_fields[] = {
@@ -62,6 +63,7 @@ static const struct row_field timeout_fields[] = {
 static const struct row_field participant_fields[] = {
     { 'i', ROW_TEXT, P(id),            ID_LEN + 1, 0, 0, 0 },
     { 'g', ROW_TEXT, P(group_id),      ID_LEN + 1, 0, 0, 0 },
+    { 'G', ROW_I32,  P(group),         0,          -1, 0, SESSION_GROUPS_MAX - 1 },
     { 'x', ROW_I64,  P(index),         0,          0, 0, INT64_MAX },
     { 't', ROW_I64,  P(total_time_ms), 0,          0, 0, ROW_SPAN_MAX },
     { 'A', ROW_I64,  P(allotted_ms),   0,          0, 0, ROW_SPAN_MAX },
@@ -70,6 +72,16 @@ static const struct row_field participant_fields[] = {
     { 'O', ROW_ENUM, P(out),           OUT__MAX,   0, 0, 0 },
     { 'e', ROW_BOOL, P(has_expired),   0,          0, 0, 0 },
     { 0,   ROW_END,  0,                0,          0, 0, 0 },
+};
+
+static const struct row_field group_fields[] = {
+    { 'i', ROW_TEXT, G(id),            ID_LEN + 1, 0,  0, 0 },
+    { 't', ROW_I64,  G(total_time_ms), 0,          0,  0, ROW_SPAN_MAX },
+    { 'A', ROW_I64,  G(allotted_ms),   0,          0,  0, ROW_SPAN_MAX },
+    { 'u', ROW_I64,  G(time_used_ms),  0,          0,  0, ROW_SPAN_MAX },
+    { 'l', ROW_I32,  G(last),          0,          -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
+    { 'e', ROW_BOOL, G(has_expired),   0,          0,  0, 0 },
+    { 0,   ROW_END,  0,                0,          0,  0, 0 },
 };
 /* clang-format on */
 
@@ -86,11 +98,11 @@ emit(struct buf *row, field_fn fn, void *ctx, const char *name)
 
 /* "p:0".."p:999" */
 static void
-place_name(char out[SESSION_FIELD_MAX], size_t k)
+place_name(char out[SESSION_FIELD_MAX], char kind, size_t k)
 {
     size_t n = 0;
 
-    out[n++] = 'p';
+    out[n++] = kind;
     out[n++] = ':';
     if (k >= 100)
         out[n++] = (char)('0' + k / 100);
@@ -122,7 +134,14 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
         if (!all && !s->p[k].dirty)
             continue;
         row_encode(&row, participant_fields, &s->p[k]);
-        place_name(name, k);
+        place_name(name, 'p', k);
+        emit(&row, fn, ctx, name);
+    }
+    for (size_t k = 0; k < s->n_groups; k++) {
+        if (!all && !s->g[k].dirty)
+            continue;
+        row_encode(&row, group_fields, &s->g[k]);
+        place_name(name, 'g', k);
         emit(&row, fn, ctx, name);
     }
     buf_fini(&row);
@@ -191,6 +210,22 @@ participant_set(struct session *s, int place, const char *value, size_t len, str
     return RC_OK;
 }
 
+static enum rc
+group_set(struct session *s, int place, const char *value, size_t len, struct fail *f)
+{
+    struct group g = { 0 };
+    enum rc rc = row_decode(value, len, group_fields, &g, f);
+
+    if (rc != RC_OK)
+        return rc;
+    if (!id_is_uuid_shape(g.id, strlen(g.id)))
+        return fail_log(f, RC_STATE_UNREADABLE, "group %d without an id", place);
+    while (s->n_groups <= (size_t)place)
+        session_add_group(s);
+    s->g[place] = g;
+    return RC_OK;
+}
+
 enum rc
 session_field_set(struct session *s, const char *name, size_t name_len, const char *value,
                   size_t len, struct fail *f)
@@ -203,12 +238,12 @@ session_field_set(struct session *s, const char *name, size_t name_len, const ch
         return row_decode(value, len, timeout_fields, s, f);
     if (name_len == 1 && *name == 'm')
         return metadata_set(s, value, len, f);
-    if (name_len < 2 || name[0] != 'p' || name[1] != ':')
+    if (name_len < 2 || (name[0] != 'p' && name[0] != 'g') || name[1] != ':')
         return RC_OK;
     place = place_parse(name + 2, name_len - 2);
     if (place < 0)
-        return fail_log(f, RC_STATE_UNREADABLE, "participant field of no place");
-    return participant_set(s, place, value, len, f);
+        return fail_log(f, RC_STATE_UNREADABLE, "field of no place");
+    return (*name == 'p' ? participant_set : group_set)(s, place, value, len, f);
 }
 
 static bool
@@ -225,6 +260,21 @@ somebody_is_in(const struct session *s)
         if (s->p[k].out == OUT_NONE)
             return true;
     return s->n == 0 || sync_status_is_terminal(s->status);
+}
+
+/* Whether everybody is in a group exactly where there are some. */
+static bool
+groups_are_whole(const struct session *s)
+{
+    bool grouped = s->mode == MODE_PER_GROUP;
+
+    for (size_t k = 0; k < s->n; k++)
+        if ((s->p[k].group >= 0) != grouped || s->p[k].group >= (int32_t)s->n_groups)
+            return false;
+    for (size_t k = 0; k < s->n_groups; k++)
+        if (s->g[k].id[0] == '\0' || s->g[k].last >= (int32_t)s->n)
+            return false;
+    return grouped || s->n_groups == 0;
 }
 
 /* Whether somebody is on exactly where that has to be. */
@@ -276,6 +326,8 @@ session_fields_done(struct session *s, struct fail *f)
         !is_place(s, s->result.expired) || !is_place(s, s->result.winner) ||
         !is_place(s, s->first) || !is_place(s, s->on_timeout.winner))
         return fail_log(f, RC_STATE_UNREADABLE, "a place beyond the list");
+    if (!groups_are_whole(s))
+        return fail_log(f, RC_STATE_UNREADABLE, "groups are missing, or out of place");
     if (!somebody_is_in(s))
         return fail_log(f, RC_STATE_UNREADABLE, "nobody is left to take a turn");
     if (!turn_is_whole(s) || !times_are_whole(s))

@@ -3,9 +3,9 @@
  *
  * Fields: `h` the header, `m` the metadata as sent and `t` what follows a timeout (absent when
  * there is none),
- * `p:<k>` one participant (k = place in the list). `v` (version), `e` (epoch as committed), `c`
- * (commit id) are the commit's own (session_store.h). The same field/value pairs travel in
- * events.
+ * `p:<k>` one participant (k = place in the list), `g:<k>` one group. `v` (version), `e` (epoch
+ * as committed), `c` (commit id) are the commit's own (session_store.h). The same field/value
+ * pairs travel in events.
  */
 #ifndef COMMON_SESSION_ROW_H
 #define COMMON_SESSION_ROW_H
@@ -29,15 +29,15 @@ void session_fields(const struct session *s, bool all,
                     void *ctx);
 
 /*
- * Take one field into s (initialised; p[] grows as needed). Names other than h, m, t, p:<k> are
- * ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for session_fini.
+ * Take one field into s (initialised; p[] and g[] grow as needed). Names other than h, m, t,
+ * p:<k>, g:<k> are ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for session_fini.
  */
 enum rc session_field_set(struct session *s, const char *name, size_t name_len,
                           const char *value, size_t len, struct fail *f) MUSTCHECK;
 
 /* After all fields: whether the whole is consistent (header present, a mode that is built, no
- * hole in p[], places in range, the instants of its status set), so that the engine may run on
- * it. RC_OK or RC_STATE_UNREADABLE. */
+ * hole in p[] or g[], everybody in a group where there are some, places in range, the instants
+ * of its status set), so that the engine may run on it. RC_OK or RC_STATE_UNREADABLE. */
 enum rc session_fields_done(struct session *s, struct fail *f) MUSTCHECK;
 
 #endif

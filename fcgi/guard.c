@@ -206,7 +206,8 @@ print_verdict(void *ctx, struct buf *out, const struct session *s,
 {
     const struct guard *g = ctx;
     bool minimal =
-        g->print != NULL && f == NULL && (s->n > GUARD_WHOLE_MAX || prefers_minimal(g->rq));
+        g->print != NULL && f == NULL &&
+        (s->n > GUARD_WHOLE_MAX || s->n_groups > GUARD_WHOLE_MAX || prefers_minimal(g->rq));
 
     buf_char(out, minimal ? 'm' : '-');
     if (f != NULL) {

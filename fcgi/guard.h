@@ -14,7 +14,7 @@
 struct buf;
 struct req;
 
-/* Longer answers are told to repetitions without their participants. */
+/* With more participants or groups, answers are told to repetitions without them. */
 #define GUARD_WHOLE_MAX 16
 
 /* Print what a command shows, with its participants or without. */

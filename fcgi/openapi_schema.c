@@ -40,13 +40,24 @@ static const struct member participant[] = {
     { "participant_index", COUNT, true, "Place in the rotation." },
     { "total_time_ms", COUNT, true, "Bank left as of the session's cycle_started_at." },
     { "time_used_ms", COUNT, true, "Time of own turns, without pauses, as of the last change." },
-    { "time_remaining_ms", COUNT, false, "Bank left at server_time; global: the session's, count_up: left out." },
+    { "time_remaining_ms", COUNT, false, "Bank left at server_time; per_group: the group's, global: the session's, count_up: left out." },
     { "cycle_count", COUNT, true, "Turns that have ended." },
     { "is_active", FLAG, true, "Whether this is whose turn it is." },
     { "has_expired", FLAG, true, "Whether the bank has been used up." },
-    { "group_id", UUID, false, "As it was sent." },
+    { "group_id", UUID, false, "As it was sent; per_group: always there." },
     { "allotted_ms", COUNT, true, "The bank as created." },
     { "out", "'type':'string','enum':['removed','eliminated']", false, "Why this one takes no more turns." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member group[] = {
+    { "group_id", UUID, true, "As the client chose it; of one without a group the participant_id." },
+    { "total_time_ms", COUNT, true, "Bank left as of the session's cycle_started_at." },
+    { "allotted_ms", COUNT, true, "The bank as created." },
+    { "time_used_ms", COUNT, true, "Time of the members' turns, without pauses, as of the last change." },
+    { "time_remaining_ms", COUNT, true, "Bank left at server_time." },
+    { "has_expired", FLAG, true, "Whether the bank has been used up." },
+    { "members", "'type':'array','items':{" UUID "}", true, "The participants that share the bank." },
     { NULL, NULL, false, NULL },
 };
 
@@ -63,6 +74,7 @@ static const struct member last_timeout[] = {
     { "version", INTEGER, true, "The version that the expiry made." },
     { "at", INSTANT, true, "When the clock reached zero." },
     { "expired_participant_id", UUID, false, "Whose it was." },
+    { "expired_group_id", UUID, false, "per_group: the group whose it was." },
     { "action_applied", TIMEOUT_TYPE, true, "What was done about it." },
     { "action", TEXT, false, "As created." },
     { "penalty", "'type':'object','additionalProperties':true", false, "As created." },
@@ -83,7 +95,9 @@ static const struct member state[] = {
     { "status", STATUS, true, "Where the session is in its life." },
     { "version", "'type':'integer','minimum':1", true, "Grows by 1 with every change." },
     { "participants", LIST("Participant"), true, "In the order of the create body." },
+    { "groups", LIST("Group"), false, "per_group: who shares a bank, in the order in which turns go round." },
     { "active_participant_id", UUID_OR_NULL, true, "Whose turn it is." },
+    { "active_group_id", UUID_OR_NULL, false, "per_group: the group of whose turn it is." },
     { "total_time_ms", COUNT, true, "As created, 0 when it was left out; global: the bank left as of cycle_started_at." },
     { "time_per_cycle_ms", "'type':['integer','null']", true, "As created." },
     { "cycle_started_at", INSTANT_OR_NULL, true, "Since when the open turn's time counts; null while no clock runs." },
@@ -178,23 +192,24 @@ static const struct member error[] = {
 static const struct {
     const char *name;
     const struct member *members;
-    const char *without; /* the member that it has not; NULL: it has all */
+    bool minimal; /* without participants and groups */
     const char *doc;
 } objects[] = {
-    { "SyncState", state, NULL, "A session, complete." },
-    { "SyncStateMinimal", state, "participants", "A session without its participants." },
-    { "Participant", participant, NULL, "One who takes turns." },
-    { "ActionOnTimeout", action_on_timeout, NULL, "What happens when a clock reaches zero." },
-    { "LastTimeout", last_timeout, NULL, "A clock that reached zero." },
-    { "Result", result, NULL, "How a session ended." },
-    { "SwitchResult", switch_result, NULL, "What a switch shows." },
-    { "SwitchResultMinimal", switch_result, "participants", "The same without the participants." },
-    { "SessionBatch", session_batch, NULL, "Several sessions." },
-    { "Time", time_, NULL, "The server's clock." },
-    { "Health", health, NULL, "How this host is." },
-    { "Ready", ready, NULL, "Whether requests can be served." },
-    { "Error", error, NULL, "A failure." },
-    { "Issue", issue, NULL, "One fault of a body or a parameter." },
+    { "SyncState", state, false, "A session, complete." },
+    { "SyncStateMinimal", state, true, "A session without its participants and groups." },
+    { "Participant", participant, false, "One who takes turns." },
+    { "Group", group, false, "Participants who share a bank." },
+    { "ActionOnTimeout", action_on_timeout, false, "What happens when a clock reaches zero." },
+    { "LastTimeout", last_timeout, false, "A clock that reached zero." },
+    { "Result", result, false, "How a session ended." },
+    { "SwitchResult", switch_result, false, "What a switch shows." },
+    { "SwitchResultMinimal", switch_result, true, "The same without the participants." },
+    { "SessionBatch", session_batch, false, "Several sessions." },
+    { "Time", time_, false, "The server's clock." },
+    { "Health", health, false, "How this host is." },
+    { "Ready", ready, false, "Whether requests can be served." },
+    { "Error", error, false, "A failure." },
+    { "Issue", issue, false, "One fault of a body or a parameter." },
 };
 
 static const struct {
@@ -263,8 +278,14 @@ put_doc(struct buf *out, const char *doc)
     buf_json(out, doc, strlen(doc));
 }
 
+static bool
+is_long(const char *name)
+{
+    return strcmp(name, "participants") == 0 || strcmp(name, "groups") == 0;
+}
+
 static void
-put_object(struct buf *out, const struct member *members, const char *without, const char *doc)
+put_object(struct buf *out, const struct member *members, bool minimal, const char *doc)
 {
     bool first = true;
 
@@ -272,7 +293,7 @@ put_object(struct buf *out, const struct member *members, const char *without, c
     put_doc(out, doc);
     openapi_put(out, ",'properties':{");
     for (const struct member *m = members; m->name != NULL; m++) {
-        if (without != NULL && strcmp(m->name, without) == 0)
+        if (minimal && is_long(m->name))
             continue;
         put_name(out, m == members, m->name);
         buf_char(out, '{');
@@ -282,7 +303,7 @@ put_object(struct buf *out, const struct member *members, const char *without, c
     }
     openapi_put(out, "},'required':[");
     for (const struct member *m = members; m->name != NULL; m++) {
-        if (!m->always || (without != NULL && strcmp(m->name, without) == 0))
+        if (!m->always || (minimal && is_long(m->name)))
             continue;
         buf_printf(out, "%s\"%s\"", first ? "" : ",", m->name);
         first = false;
@@ -306,7 +327,7 @@ put_schemas(struct buf *out)
     put_error_code(out);
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
         put_name(out, false, objects[i].name);
-        put_object(out, objects[i].members, objects[i].without, objects[i].doc);
+        put_object(out, objects[i].members, objects[i].minimal, objects[i].doc);
     }
 }
 

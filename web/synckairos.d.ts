@@ -24,6 +24,17 @@ export interface SyncParticipant {
   out?: 'removed' | 'eliminated';
 }
 
+/** per_group: participants who share a bank. */
+export interface SyncGroup {
+  group_id: string;
+  total_time_ms: number;
+  allotted_ms: number;
+  time_used_ms: number;
+  time_remaining_ms: number;
+  has_expired: boolean;
+  members: string[];
+}
+
 export type TimeoutAction =
   'notify' | 'end_session' | 'skip_cycle' | 'auto_action' | 'eliminate';
 
@@ -40,6 +51,8 @@ export interface LastTimeout {
   version: number;
   at: Instant;
   expired_participant_id?: string;
+  /** per_group. */
+  expired_group_id?: string;
   action_applied?: string | null;
   action?: string;
   penalty?: Record<string, unknown>;
@@ -61,6 +74,9 @@ export interface SyncState {
   /** This life of the session; sorts as text. */
   epoch: string;
   participants: SyncParticipant[];
+  /** per_group, in the order in which turns go round. */
+  groups?: SyncGroup[];
+  active_group_id?: string | null;
   active_participant_id: string | null;
   total_time_ms: number;
   time_per_cycle_ms: number | null;
@@ -119,12 +135,20 @@ export interface CreateParticipant {
   group_id?: string;
 }
 
+export interface CreateGroup {
+  group_id: string;
+  total_time_ms: number;
+  members?: string[];
+}
+
 export interface CreateSession {
   /** A random one is made when it is left out. */
   session_id?: string;
   sync_mode: SyncMode;
   /** Not needed in global and count_up. */
   participants?: CreateParticipant[];
+  /** per_group; those that only participants name need not be here. */
+  groups?: CreateGroup[];
   /** Not needed in count_up, nor in global beside time_per_cycle_ms. */
   total_time_ms?: number;
   time_per_cycle_ms?: number;

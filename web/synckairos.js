@@ -101,8 +101,9 @@ function shownAt(state, at) {
 
 /**
  * What is left to a participant at the server time `at` (epoch ms), 0 or more; NaN for one who is
- * not in the session, and where nothing burns (count_up). In per_cycle that is the own bank; the
- * clock of the turn, and that of a whole session, is clockAt.
+ * not in the session, and where nothing burns (count_up). In per_group that is the bank of
+ * the group, in per_cycle the own one; the clock of the turn, and that of a whole session, is
+ * clockAt.
  */
 export function remainingAt(state, participantId, at) {
   const id = key(participantId);
@@ -111,10 +112,14 @@ export function remainingAt(state, participantId, at) {
   if (state.sync_mode === 'global') return shownAt(state, at);
   if (state.sync_mode === 'per_cycle') return p.total_time_ms;
   if (p.has_expired) return 0;
-  const active = key(state.active_participant_id) === id;
-  if (!active || state.status !== 'running' || !state.cycle_started_at) return p.total_time_ms;
+  const group = state.groups?.find((x) => key(x.group_id) === key(p.group_id));
+  const active = group
+    ? key(state.active_group_id) === key(group.group_id)
+    : key(state.active_participant_id) === id;
+  const bank = (group ?? p).total_time_ms;
+  if (!active || state.status !== 'running' || !state.cycle_started_at) return bank;
   if (Number.isNaN(at)) return p.time_remaining_ms; // no clock yet: as of server_time
-  return Math.max(0, p.total_time_ms - openAt(state, at));
+  return Math.max(0, bank - openAt(state, at));
 }
 
 /**

@@ -73,7 +73,9 @@ create(struct req *rq, struct fail *f)
 
     if (rc != RC_OK)
         return rc;
-    session_body_draft(s, rq->body.json, rq->user);
+    rc = session_body_draft(s, &rq->body, rq->mem, rq->user, f);
+    if (rc != RC_OK)
+        return rc;
     if (!body_has(rq->body.json, "session_id") && g.made_id[0] != '\0')
         memcpy(s->id, g.made_id, sizeof(g.made_id));
     memcpy(id, s->id, sizeof(id));

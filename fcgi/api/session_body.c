@@ -54,7 +54,25 @@ static const struct field participant_fields[] = {
       .doc = "Place in the rotation; equal ones keep the order of the list." },
     { .name = "total_time_ms", .type = F_INT, AMOUNT("Total time"), .required = true,
       .doc = "The bank this participant starts with." },
-    { .name = "group_id", .type = F_UUID, .label = "Group ID", .doc = "Returned as sent." },
+    { .name = "group_id", .type = F_UUID, .label = "Group ID",
+      .doc = "per_group: with whom the bank is shared; with nobody when it is left out. Elsewhere "
+             "returned as sent." },
+    { .type = F_END },
+};
+
+static const struct field member_fields[] = {
+    { .type = F_UUID, .label = "Member", .doc = "A participant_id." },
+    { .type = F_END },
+};
+
+static const struct field group_fields[] = {
+    { .name = "group_id", .type = F_UUID, .label = "Group ID", .required = true,
+      .doc = "Any UUID, unique among the groups." },
+    { .name = "total_time_ms", .type = F_INT, AMOUNT("Total time"), .required = true,
+      .doc = "The bank that the members share." },
+    { .name = "members", .type = F_ARRAY, .label = "Members", .max = SESSION_PARTICIPANTS_MAX,
+      .items = member_fields, .too_big = "Cannot exceed 1000 members",
+      .doc = "Who is in the group, beside those whose group_id says so." },
     { .type = F_END },
 };
 
@@ -92,8 +110,8 @@ const struct field session_create_fields[] = {
       .one_of = "per_participant|per_cycle|per_group|global|count_up",
       .missing = "Invalid sync mode. Must be one of: per_participant, per_cycle, per_group, "
                  "global, count_up",
-      .doc = "What burns: the bank of the active participant, the time of the turn, one bank for "
-             "everybody, or nothing (count_up). per_group is not built yet." },
+      .doc = "What burns: the bank of the active participant, the time of the turn, the bank of "
+             "the active participant's group, one bank for everybody, or nothing (count_up)." },
     { .name = "participants", .type = F_ARRAY, .label = "Participants", .required = true,
       .min = 1, .max = SESSION_PARTICIPANTS_MAX, .items = participant_fields,
       .too_small = "At least one participant is required",
@@ -101,6 +119,12 @@ const struct field session_create_fields[] = {
       .spared = needs_nobody, .spared_schema = NEEDS_NOBODY,
       .doc = "Who takes turns, in the order in which they are shown. Not needed in global and "
              "count_up, where a switch without them counts a lap." },
+    { .name = "groups", .type = F_ARRAY, .label = "Groups", .min = 1, .max = SESSION_GROUPS_MAX,
+      .items = group_fields, .too_small = "At least one group is required",
+      .too_big = "Cannot exceed 1000 groups",
+      .doc = "per_group only: who shares which bank, in the order in which turns go round. Groups "
+             "that only participants name follow, with the largest total_time_ms of their "
+             "members; somebody without a group is one alone, named by the participant_id." },
     { .name = "total_time_ms", .type = F_INT, AMOUNT("Total time"), .required = true,
       .spared = has_other_total, .spared_schema = HAS_OTHER_TOTAL,
       .doc = "global: the bank. per_cycle: the time of a turn, where there is no time_per_cycle_ms. "
@@ -161,6 +185,48 @@ fill_participant(struct session *s, struct json_object *from)
     p->total_time_ms = body_int(from, "total_time_ms", 0);
 }
 
+struct issue_list {
+    struct body *body;
+    struct arena *mem;
+};
+
+static void
+add_issue(void *ctx, const char *field, const char *message, const char *code)
+{
+    struct issue_list *to = ctx;
+
+    body_issue(to->body, to->mem, field, code, message);
+}
+
+/* The groups, and into ms[] who is listed where. */
+static void
+fill_groups(struct session *s, struct json_object *body, struct membership *ms)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < body_array_len(body, "groups"); k++) {
+        struct json_object *from = body_array_at(body, "groups", k);
+        struct group *g = session_add_group(s);
+
+        memcpy(g->id, body_str(from, "group_id"), ID_LEN + 1);
+        g->total_time_ms = body_int(from, "total_time_ms", 0);
+        for (size_t i = 0; i < body_array_len(from, "members"); i++)
+            ms[n++] = (struct membership){ (int32_t)k, (int32_t)i,
+                                           json_object_get_string(
+                                               body_array_at(from, "members", i)) };
+    }
+}
+
+static size_t
+count_members(struct json_object *body)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < body_array_len(body, "groups"); k++)
+        n += body_array_len(body_array_at(body, "groups", k), "members");
+    return n;
+}
+
 /* A place, -1 when nobody is named, one beyond the list for somebody unknown. */
 static int32_t
 place_of(const struct session *s, const char *id)
@@ -193,8 +259,8 @@ fill_timeout(struct session *s, struct json_object *from)
                                                               JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-void
-session_body_draft(struct session *s, struct json_object *body, const char *owner)
+static void
+fill(struct session *s, struct json_object *body, const char *owner)
 {
     const char *id = body_str(body, "session_id");
     struct json_object *metadata = NULL, *timeout = NULL;
@@ -220,4 +286,20 @@ session_body_draft(struct session *s, struct json_object *body, const char *owne
     s->max_cycles = body_int(body, "max_cycles", 0);
     if (json_object_object_get_ex(body, "action_on_timeout", &timeout))
         fill_timeout(s, timeout);
+}
+
+enum rc
+session_body_draft(struct session *s, struct body *body, struct arena *mem, const char *owner,
+                   struct fail *f)
+{
+    size_t n = count_members(body->json);
+    struct membership *ms = arena_alloc(mem, (n + 1) * sizeof(*ms));
+    struct issue_list issues = { body, mem };
+    size_t faults;
+
+    fill(s, body->json, owner);
+    fill_groups(s, body->json, ms);
+    faults = session_draft_check(s, add_issue, &issues);
+    faults += session_draft_groups(s, ms, n, add_issue, &issues);
+    return faults == 0 ? RC_OK : fail_set(f, RC_VALIDATION, "Request validation failed");
 }

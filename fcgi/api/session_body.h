@@ -7,8 +7,8 @@
 
 #include "common/field.h"
 
-struct json_object; /* json-c */
-struct session;     /* common/session.h */
+struct arena;   /* common/arena.h */
+struct session; /* common/session.h */
 
 extern const struct field session_create_fields[];
 extern const struct field session_command_fields[]; /* every command but switch */
@@ -16,8 +16,10 @@ extern const struct field session_switch_fields[];
 
 /*
  * Fill `s` (initialised) for session_create from a body that session_create_fields let pass. An
- * id is made when none was sent; `owner` NULL: anonymous. The strings are copied.
+ * id is made when none was sent; `owner` NULL: anonymous. The strings are copied. RC_OK, or
+ * RC_VALIDATION with all that contradicts itself in body->issues.
  */
-void session_body_draft(struct session *s, struct json_object *body, const char *owner);
+enum rc session_body_draft(struct session *s, struct body *body, struct arena *mem,
+                           const char *owner, struct fail *f) MUSTCHECK;
 
 #endif

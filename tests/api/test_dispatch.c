@@ -85,18 +85,26 @@ guards_and_transitions_fail_as_said(void **state)
 }
 
 static void
-unbuilt_modes_and_duplicates_are_refused(void **state)
+all_faults_of_a_creation_are_told_at_once(void **state)
 {
     (void)state;
     ask("POST", "/v1/sessions",
-        "{\"sync_mode\":\"per_group\",\"total_time_ms\":1000,\"participants\":["
-        "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":1000}]}");
-    expect(400, "\"unsupported_mode\"");
-    ask("POST", "/v1/sessions",
-        "{\"sync_mode\":\"per_participant\",\"total_time_ms\":1000,\"participants\":["
+        "{\"sync_mode\":\"global\",\"total_time_ms\":1000,\"auto_advance\":true,"
+        "\"max_cycles\":3,\"active_participant_id\":\"" ID "\",\"participants\":["
         "{\"participant_id\":\"" P1 "\",\"participant_index\":0,\"total_time_ms\":1000},"
         "{\"participant_id\":\"" P1 "\",\"participant_index\":1,\"total_time_ms\":1000}]}");
-    expect(400, "\"VALIDATION_ERROR\"");
+    expect(400, "\"details\":[{\"field\":\"participants.1.participant_id\",");
+    expect(400, "{\"field\":\"active_participant_id\",");
+    expect(400, "{\"field\":\"auto_advance\",");
+    expect(400, "{\"field\":\"max_cycles\",");
+    ask("POST", "/v1/sessions",
+        "{\"sync_mode\":\"per_group\",\"total_time_ms\":1000,\"groups\":["
+        "{\"group_id\":\"" P1 "\",\"total_time_ms\":1000,\"members\":[\"" ID "\"]},"
+        "{\"group_id\":\"" P2 "\",\"total_time_ms\":1000,\"members\":[\"" P1 "\"]}],"
+        "\"participants\":[{\"participant_id\":\"" P1 "\",\"participant_index\":0,"
+        "\"total_time_ms\":1000,\"group_id\":\"" P1 "\"}]}");
+    expect(400, "\"details\":[{\"field\":\"groups.0.members.0\",");
+    expect(400, "{\"field\":\"participants.0.group_id\",");
 }
 
 /* ---- reads ---- */
@@ -521,7 +529,7 @@ main(void)
         T(a_session_lives),
         T(an_id_is_made_when_none_is_sent),
         T(guards_and_transitions_fail_as_said),
-        T(unbuilt_modes_and_duplicates_are_refused),
+        T(all_faults_of_a_creation_are_told_at_once),
         T(etags_name_the_state),
         T(head_is_get_without_a_body),
         T(time_has_its_stamps),

@@ -207,12 +207,6 @@ def test_the_same_create_body_again_answers_200(api):
     error(api.call("POST", "/v1/sessions", json={**sent, "increment_ms": 1}), 409, "SESSION_EXISTS")
 
 
-@pytest.mark.parametrize("mode", ["per_group"])
-def test_modes_of_the_next_release_are_refused_clearly(api, mode):
-    fault = error(api.call("POST", "/v1/sessions", json=body(sync_mode=mode)), 400, "VALIDATION_ERROR")
-    assert fault["details"][0]["field"] == "sync_mode" and fault["details"][0]["code"] == "unsupported_mode"
-
-
 # --- bodies ---------------------------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,10 @@ class Api:
         return answer.json().get("data", answer.json()) if answer.content else None
 
     def create(self, mode, participants=2, **more):
-        sent = {key: value for key, value in body(participants, sync_mode=mode, **more).items() if value is not None}
+        """`participants`: how many, or who."""
+        people = {"participants": participants} if isinstance(participants, list) else {}
+        sent = {**body(2 if people else participants, sync_mode=mode, **more), **people}
+        sent = {key: value for key, value in sent.items() if value is not None}
         self.call("POST", "/v1/sessions", 201, json=sent)
         return sent
 
@@ -87,6 +90,49 @@ def test_a_quiz_gives_every_turn_the_same_time(api):
     assert api.get(sent)["time_remaining_ms"] > 500
 
 
+def test_per_group_burns_the_bank_of_the_group_and_names_it(api):
+    red, blue = "aaaaaaaa-0000-4000-8000-00000000000a", "bbbbbbbb-0000-4000-8000-00000000000b"
+    people = [dict(one, group_id=blue) if k == 1 else one for k, one in enumerate(body(3)["participants"])]
+    ids = [one["participant_id"] for one in people]
+    sent = api.create("per_group", participants=people, action_on_timeout={"type": "eliminate"},
+                      groups=[{"group_id": red, "total_time_ms": 1000, "members": [ids[0], ids[2].upper()]},
+                              {"group_id": blue, "total_time_ms": 60_000}])
+    assert "group_id" not in people[0]
+    with watch(api.stack, sent["session_id"]) as watcher:
+        state = api.command(sent, "start")
+        assert state["active_group_id"] == red and [one["group_id"] for one in state["participants"]] == [red, blue, red]
+        assert [one["members"] for one in state["groups"]] == [[ids[0], ids[2]], [ids[1]]]
+        expired = watcher.wait_for("TIME_EXPIRED")
+        state = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["state"]["status"] == "completed")["state"]
+    assert expired["expired_group_id"] == red and "expired_participant_id" not in expired
+    assert state["last_timeout"]["expired_group_id"] == red and state["active_group_id"] is None
+    assert [one.get("out") for one in state["participants"]] == ["eliminated", None, "eliminated"]
+    assert [one["has_expired"] for one in state["participants"]] == [True, False, True]
+    assert state["result"]["winner_participant_id"] == ids[1] and state["groups"][0]["time_used_ms"] == 1000
+
+
+def test_per_group_turns_go_to_the_next_group_and_its_next_member(api):
+    groups = ["aaaaaaaa-0000-4000-8000-00000000000a", "bbbbbbbb-0000-4000-8000-00000000000b"]
+    people = [dict(one, group_id=groups[k // 2]) for k, one in enumerate(body(4)["participants"])]
+    sent = api.create("per_group", participants=people)
+    api.command(sent, "start")
+    turns = [api.command(sent, "switch")["active_participant_id"] for _ in range(5)]
+    assert turns == [people[k]["participant_id"] for k in (2, 1, 3, 0, 2)]
+    state = api.get(sent)
+    assert [one["group_id"] for one in state["groups"]] == groups and state["active_group_id"] == groups[1]
+    assert [one["allotted_ms"] for one in state["groups"]] == [max(p["total_time_ms"] for p in people[:2])] * 2
+
+
+def test_contradicting_groups_are_all_told_at_once(api):
+    one, other = body(2)["participants"], "aaaaaaaa-0000-4000-8000-00000000000a"
+    sent = body(2, sync_mode="per_group", groups=[
+        {"group_id": one[0]["participant_id"], "total_time_ms": 5000, "members": [one[0]["participant_id"], other]}])
+    sent["participants"] = [dict(one[0], group_id=other), one[1]]
+    answer = api.call("POST", "/v1/sessions", 400, json=sent)
+    assert [(fault["field"], fault["code"]) for fault in answer["error"]["details"]] == [
+        ("groups.0.members.1", "invalid_value"), ("participants.0.group_id", "invalid_value")]
+
+
 @pytest.mark.parametrize("steps", [[], ["start"], ["start", "pause"]])
 def test_cancel_ends_what_has_not_ended(api, steps):
     sent = api.create("per_participant")
@@ -101,7 +147,8 @@ def test_cancel_ends_what_has_not_ended(api, steps):
 
 
 @pytest.mark.parametrize("mode,left_out,refused", [
-    ("per_participant", "participants", True), ("per_cycle", "participants", True), ("global", "participants", False),
+    ("per_participant", "participants", True), ("per_cycle", "participants", True), ("per_group", "participants", True),
+    ("per_group", "total_time_ms", True), ("global", "participants", False),
     ("count_up", "participants", False), ("per_participant", "total_time_ms", True), ("per_cycle", "total_time_ms", True),
     ("global", "total_time_ms", True), ("count_up", "total_time_ms", False)])
 def test_what_each_mode_needs(api, mode, left_out, refused):

@@ -8,8 +8,9 @@
  * invariant ends the program with the line that broke it.
  *
  *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
- * ... [first=id adv=1 cycles= act= action= outcome= penalty= winner=id] start, switch, pause,
- * resume, complete, cancel, remove, delete  [v= cur= next=] read; recover from=
+ * ... [g=id,bank ... gm=group,item,id ...] [first=id adv=1 cycles= act= action= outcome=
+ * penalty= winner=id] start, switch, pause, resume, complete, cancel, remove, delete  [v= cur=
+ * next=] read; recover from=
  *
  * Each change brings its audit record, some with a snapshot of the state after it, and "stored"
  * prints the fields as they are stored: what the records have to fold to.
@@ -28,7 +29,11 @@
 static long line_number;
 static struct session live, before, mirror;
 static bool is_there;
-static struct buf out, wire, record, text_a, text_b;
+static struct buf out, wire, record, text_a, text_b, faults;
+
+#define MEMBERSHIPS_MAX 64
+static struct membership memberships[MEMBERSHIPS_MAX];
+static size_t n_memberships;
 
 #define HOLD(cond)                                                                      \
     do {                                                                                \
@@ -98,7 +103,7 @@ hold_bank(const struct participant *was, const struct participant *is, bool hand
     int64_t grant = handed_over && !at_zero ? live.increment_ms : 0;
 
     if (live.mode != MODE_PER_PARTICIPANT) {
-        HOLD(is->total_time_ms == was->total_time_ms);
+        HOLD(is->total_time_ms == was->total_time_ms && is->group == was->group);
         HOLD(!is->has_expired || live.mode == MODE_PER_CYCLE);
         HOLD(!is->has_expired || !handed_over || live.status == STATUS_COMPLETED);
         return;
@@ -106,6 +111,30 @@ hold_bank(const struct participant *was, const struct participant *is, bool hand
     HOLD(is->total_time_ms >= 0 && is->total_time_ms <= was->total_time_ms + grant);
     HOLD(is->has_expired || !was->has_expired);
     HOLD(is->has_expired == (is->total_time_ms == 0));
+}
+
+/* Whether k loses what `expired` loses: they are the same, or in one group. */
+static bool
+is_of(int32_t expired, size_t k)
+{
+    if (expired < 0 || live.mode != MODE_PER_GROUP)
+        return expired == (int32_t)k;
+    return live.p[expired].group == live.p[k].group;
+}
+
+static void
+hold_group(size_t k)
+{
+    const struct group *was = &before.g[k], *is = &live.g[k];
+    int64_t used = 0;
+
+    for (size_t i = 0; i < live.n; i++)
+        used += live.p[i].group == (int32_t)k ? live.p[i].time_used_ms : 0;
+    HOLD(is->time_used_ms == used);
+    HOLD(is->total_time_ms >= 0 && is->total_time_ms <= was->total_time_ms);
+    HOLD(is->has_expired == (is->total_time_ms == 0));
+    HOLD(is->allotted_ms == was->allotted_ms && strcmp(is->id, was->id) == 0);
+    HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
 }
 
 static void
@@ -121,7 +150,7 @@ hold_participant(size_t k, const struct change *c)
     HOLD(is->time_used_ms >= was->time_used_ms);
     HOLD(is->cycle_count == was->cycle_count + (ended_turn ? 1 : 0));
     HOLD(is->out == was->out || (c->type == EVENT_PARTICIPANT_REMOVED && is_about) ||
-         (is->out == OUT_ELIMINATED && c->expired == (int32_t)k));
+         (is->out == OUT_ELIMINATED && is_of(c->expired, k)));
     HOLD(is->allotted_ms == was->allotted_ms && is->index == was->index);
     HOLD(strcmp(is->id, was->id) == 0);
     HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
@@ -177,6 +206,9 @@ hold_change(const struct change *c, int64_t now)
         HOLD(live.cycle_number >= before.cycle_number);
         for (size_t k = 0; k < live.n; k++)
             hold_participant(k, c);
+        HOLD(live.n_groups == before.n_groups);
+        for (size_t k = 0; k < live.n_groups; k++)
+            hold_group(k);
     }
     hold_times();
     hold_turn();
@@ -242,7 +274,10 @@ print_end(const struct fail *f, bool switched, int32_t expired, int64_t now)
     } else {
         buf_printf(&out, "{\"code\":\"%s\",\"message\":", rc_code(f->rc));
         buf_json(&out, f->message, strlen(f->message));
-        buf_printf(&out, ",\"details\":%s}", f->details[0] == '\0' ? "null" : f->details);
+        buf_printf(&out, ",\"details\":%s}",
+                   faults.len > 0          ? buf_cstr(&faults)
+                   : f->details[0] == '\0' ? "null"
+                                           : f->details);
     }
     buf_str(&out, ",\"switch\":");
     if (switched)
@@ -306,6 +341,30 @@ participant_take(char *spec)
     p->out = (enum participant_out)strtol(field[4], NULL, 10);
 }
 
+static void
+group_take(char *spec)
+{
+    struct group *g = session_add_group(&live);
+    char *bank = strchr(spec, ',');
+
+    HOLD(bank != NULL);
+    *bank++ = '\0';
+    text_take(g->id, sizeof(g->id), spec);
+    g->total_time_ms = strtoll(bank, NULL, 10);
+}
+
+static void
+membership_take(char *spec)
+{
+    char *end;
+    struct membership *m = &memberships[n_memberships++];
+
+    HOLD(n_memberships < MEMBERSHIPS_MAX);
+    m->group = (int32_t)strtol(spec, &end, 10);
+    m->item = (int32_t)strtol(end + 1, &end, 10);
+    m->participant_id = end + 1;
+}
+
 static int32_t
 place_take(const char *id)
 {
@@ -337,6 +396,10 @@ draft_take(const char *key, char *value)
         live.metadata = xstrdup(value);
     else if (strcmp(key, "p") == 0)
         participant_take(value);
+    else if (strcmp(key, "g") == 0)
+        group_take(value);
+    else if (strcmp(key, "gm") == 0)
+        membership_take(value);
     else if (strcmp(key, "first") == 0)
         live.first = place_take(value);
     else if (strcmp(key, "adv") == 0)
@@ -368,6 +431,28 @@ value_split(char *word)
 }
 
 static void
+fault_add(void *ctx, const char *field, const char *message, const char *code)
+{
+    (void)ctx;
+    buf_printf(&faults, "%s{\"field\":\"%s\",\"message\":\"%s\",\"code\":\"%s\"}",
+               faults.len == 0 ? "[" : ",", field, message, code);
+}
+
+/* All faults of the draft, as a worker collects them; a draft with one is no session. */
+static bool
+draft_is_good(struct fail *f)
+{
+    size_t n = session_draft_check(&live, fault_add, NULL);
+
+    n += session_draft_groups(&live, memberships, n_memberships, fault_add, NULL);
+    if (n == 0)
+        return true;
+    buf_char(&faults, ']');
+    fail_set(f, RC_VALIDATION, "Request validation failed");
+    return false;
+}
+
+static void
 run_create(char *args, int64_t now, struct fail *f)
 {
     struct change c;
@@ -375,12 +460,15 @@ run_create(char *args, int64_t now, struct fail *f)
 
     session_fini(&live);
     session_init(&live);
+    n_memberships = 0;
     for (word = word_next(&args); word != NULL; word = word_next(&args)) {
         char *value = value_split(word);
 
         draft_take(word, value);
     }
-    is_there = session_create(&live, now, &c, f) == RC_OK;
+    is_there = draft_is_good(f);
+    if (is_there)
+        HOLD(session_create(&live, now, &c, f) == RC_OK);
     if (is_there)
         change_done(&c, now);
 }
@@ -477,6 +565,7 @@ run_line(char *line)
     HOLD(word != NULL);
     now = strtoll(now_word, NULL, 10);
     buf_clear(&out);
+    buf_clear(&faults);
     if (strcmp(word, "stored") == 0) {
         print_stored("{\"stored\":");
         buf_str(&out, "}\n");
@@ -512,6 +601,7 @@ main(void)
     buf_init(&record, TEXT_MAX);
     buf_init(&text_a, TEXT_MAX);
     buf_init(&text_b, TEXT_MAX);
+    buf_init(&faults, TEXT_MAX);
     while ((len = getline(&line, &size, stdin)) > 0) {
         line_number++;
         if (line[len - 1] == '\n')
@@ -527,5 +617,6 @@ main(void)
     buf_fini(&record);
     buf_fini(&text_a);
     buf_fini(&text_b);
+    buf_fini(&faults);
     return 0;
 }

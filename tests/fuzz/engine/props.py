@@ -38,7 +38,7 @@ def mixed(rng, text):
     return rng.choice((text, text, text.upper(), text.lower()))
 
 
-MODES = ("per_participant", "per_cycle", "global", "count_up")
+MODES = ("per_participant", "per_cycle", "per_group", "global", "count_up")
 WHOLE = ("global", "count_up")
 
 
@@ -47,14 +47,15 @@ def random_body(rng):
     n = rng.choice((1, 2, 2, 2, 2, 3, 3, 4, 5, 12) + ((0,) * 5 if mode in WHOLE else ()))
     banks = rng.choice(((1000, 3000), (1000, 60000), (1000, 86400000), (5000, 5000)))
     people = []
+    names = [uuid(rng) for _ in range(4)]
     for k in range(n):
         p = {
             "participant_id": uuid(rng),
             "participant_index": rng.choice((k, k, k, rng.randrange(4), 9007199254740991)),
             "total_time_ms": rng.randint(*banks),
         }
-        if rng.random() < 0.1:
-            p["group_id"] = uuid(rng)
+        if rng.random() < (0.5 if mode == "per_group" else 0.1):
+            p["group_id"] = mixed(rng, rng.choice(names))
         if rng.random() < 0.05:
             p["out"] = rng.choice(("removed", "eliminated"))
         people.append(p)
@@ -84,6 +85,8 @@ def random_body(rng):
     random_policy(rng, body)
     if rng.random() < (0.7 if mode == "per_participant" else 0.02) and "time_control" not in NOT_BUILT:
         random_control(rng, body)
+    if rng.random() < (0.6 if mode == "per_group" else 0.01):
+        random_groups(rng, body, names)
     return body
 
 
@@ -119,6 +122,22 @@ def control_fault(body):
         rule.get("type") == "hourglass" and len(body["participants"]) != 2
 
 
+def random_groups(rng, body, names):
+    """Given groups, seldom ones that contradict something."""
+    ids = rng.sample(names, rng.choice((1, 2, 2, 3)))
+    if rng.random() < 0.05:
+        ids.append(mixed(rng, rng.choice(ids)))
+    body["groups"] = [{"group_id": i, "total_time_ms": rng.randint(1000, rng.choice((3000, 60000)))} for i in ids]
+    for p in body["participants"]:
+        home = rng.choice(body["groups"])
+        said = p.get("group_id")
+        if rng.random() < 0.5 and (said is None or said.lower() == home["group_id"].lower() or rng.random() < 0.05):
+            home.setdefault("members", []).append(mixed(rng, p["participant_id"]))
+    if rng.random() < 0.05:
+        stranger = rng.choice([uuid(rng)] + [p["participant_id"] for p in body["participants"]])
+        rng.choice(body["groups"]).setdefault("members", []).append(stranger)
+
+
 def random_policy(rng, body):
     """Rules for the end of time, sometimes ones that the mode cannot have."""
     people = body["participants"]
@@ -142,27 +161,62 @@ def random_policy(rng, body):
         body["active_participant_id"] = rng.choice((anybody, anybody, anybody, lambda: uuid(rng)))()
 
 
-def policy_fault(body):
-    """What is wrong with the rules, or None."""
+def faults(body):
+    """All that is wrong with a body, in the order in which it is told."""
+    return list(own_faults(body)) + (list(group_faults(body)) if body["sync_mode"] == "per_group" else [])
+
+
+def repeated(ids):
+    """The places at which an earlier one stands again."""
+    ids = [i.lower() for i in ids]
+    return [k for k, i in enumerate(ids) if i in ids[:k]]
+
+
+def own_faults(body):
     ids = [p["participant_id"].lower() for p in body["participants"]]
     policy = body.get("action_on_timeout", {})
     unknown = lambda key, name: key in name and name[key].lower() not in ids
+    for k in repeated(ids):
+        yield fault("participants.%d.participant_id" % k, "Participant ID must be unique in the session", "duplicate")
     if unknown("active_participant_id", body):
-        return invalid("active_participant_id", "Participant not found in session", "invalid_value")
+        yield fault("active_participant_id", "Participant not found in session", "invalid_value")
     if unknown("winner_participant_id", policy):
-        return invalid("action_on_timeout.winner_participant_id", "Participant not found in session", "invalid_value")
+        yield fault("action_on_timeout.winner_participant_id", "Participant not found in session", "invalid_value")
     if body["sync_mode"] in WHOLE and policy.get("type", "notify") not in ("notify", "end_session", "game_over"):
-        return invalid("action_on_timeout.type", "This action needs a mode with turns", "invalid_value")
+        yield fault("action_on_timeout.type", "This action needs a mode with turns", "invalid_value")
     if body["sync_mode"] in WHOLE and body.get("auto_advance"):
-        return invalid("auto_advance", "auto_advance needs a mode with turns", "invalid_value")
+        yield fault("auto_advance", "auto_advance needs a mode with turns", "invalid_value")
     if body["sync_mode"] != "per_cycle" and "max_cycles" in body:
-        return invalid("max_cycles", "max_cycles needs mode per_cycle", "invalid_value")
-    return None
+        yield fault("max_cycles", "max_cycles needs mode per_cycle", "invalid_value")
+    if body["sync_mode"] != "per_group" and "groups" in body:
+        yield fault("groups", "groups needs mode per_group", "invalid_value")
 
 
-def create_line(body, now, mode):
+def group_faults(body):
+    people = body["participants"]
+    ids = [p["participant_id"].lower() for p in people]
+    home = {}
+    for g, group in enumerate(body.get("groups", [])):
+        for k, member in enumerate(group.get("members", [])):
+            field, who = "groups.%d.members.%d" % (g, k), member.lower()
+            if who not in ids:
+                yield fault(field, "Participant not found in session", "invalid_value")
+            elif who in home:
+                yield fault(field, "A participant can be in one group only", "duplicate")
+            else:
+                home[who] = group["group_id"].lower()
+    for k, p in enumerate(people):
+        listed = home.get(ids[k]) if ids.index(ids[k]) == k else None
+        if listed is not None and p.get("group_id", listed).lower() != listed:
+            yield fault("participants.%d.group_id" % k, "Another group has this participant as a member",
+                        "invalid_value")
+    for k in repeated([g["group_id"] for g in body.get("groups", [])]):
+        yield fault("groups.%d.group_id" % k, "Group ID must be unique in the session", "duplicate")
+
+
+def create_line(body, now):
     words = [str(now), "create", "id=" + body["session_id"], "epoch=" + body["epoch"],
-             "mode=" + mode, "inc=%d" % body["increment_ms"]]
+             "mode=" + body["sync_mode"], "inc=%d" % body["increment_ms"]]
     for key, name in (("total", "total_time_ms"), ("tpc", "time_per_cycle_ms"), ("max", "max_time_ms"), ("owner", "owner")):
         if name in body:
             words.append("%s=%s" % (key, body[name]))
@@ -173,6 +227,9 @@ def create_line(body, now, mode):
         words.append("p=%s,%d,%d,%s,%d" % (p["participant_id"], p["participant_index"],
                                            p["total_time_ms"], p.get("group_id", "-"),
                                            OUT[p.get("out", "")]))
+    for g, group in enumerate(body.get("groups", [])):
+        words.append("g=%s,%d" % (group["group_id"], group["total_time_ms"]))
+        words += ["gm=%d,%d,%s" % (g, k, member) for k, member in enumerate(group.get("members", []))]
     policy = body.get("action_on_timeout", {})
     for key, name, where in (("first", "active_participant_id", body), ("cycles", "max_cycles", body),
                              ("act", "type", policy), ("action", "action", policy),
@@ -196,9 +253,8 @@ def control_words(rule):
                     for row in rule.get("stages", ())]
 
 
-def invalid(field, message, code):
-    return {"code": "VALIDATION_ERROR", "message": "Request validation failed",
-            "details": [{"field": field, "message": message, "code": code}]}
+def fault(field, message, code):
+    return {"field": field, "message": message, "code": code}
 
 
 class Life:
@@ -226,23 +282,17 @@ class Life:
     def create(self):
         rng = self.rng
         body = random_body(rng)
-        mode = body["sync_mode"]
         people = body["participants"]
-        error = None
-        if rng.random() < 0.03:
-            mode = "per_group"
-            error = invalid("sync_mode", "This sync mode is not supported yet", "unsupported_mode")
-        elif rng.random() < 0.05 and len(people) > 1:
+        while rng.random() < 0.05 and len(people) > 1:
             k = rng.randrange(1, len(people))
             people[k]["participant_id"] = mixed(rng, people[rng.randrange(k)]["participant_id"])
-            error = invalid("participants.%d.participant_id" % k,
-                            "Participant ID must be unique in the session", "duplicate")
-        error = error or policy_fault(body)
+        wrong = faults(body)
+        error = {"code": "VALIDATION_ERROR", "message": "Request validation failed", "details": wrong} if wrong else None
         if control_fault(body):
             error = {"code": "VALIDATION_ERROR"}
         self.session = None if error else Session(body, self.now, ENDED_TTL)
         changes = [] if error else [self.session.change("session_created")]
-        self.record(create_line(body, self.now, mode), changes, error)
+        self.record(create_line(body, self.now), changes, error)
 
     def step(self):
         """Move the clock, preferably to where something is about to happen."""

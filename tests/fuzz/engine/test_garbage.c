@@ -50,16 +50,14 @@ apply(struct session *s, enum command_type type, int64_t now, struct change *c)
 static void
 sample(struct session *s, struct change *c)
 {
-    static const enum sync_mode modes[] = { MODE_PER_PARTICIPANT, MODE_PER_CYCLE, MODE_GLOBAL,
-                                            MODE_COUNT_UP };
     int64_t now = T0;
 
     session_init(s);
     id_uuid4(s->id);
     epoch_make(s->epoch, T0 * 1000, (int64_t)draw(9));
-    s->mode = modes[draw(sizeof(modes) / sizeof(*modes))];
-    s->auto_advance = s->mode <= MODE_PER_CYCLE && draw(2) == 0;
-    if (s->mode <= MODE_PER_CYCLE)
+    s->mode = (enum sync_mode)(MODE_UNSET + 1 + draw(MODE__MAX - MODE_UNSET - 1));
+    s->auto_advance = s->mode <= MODE_PER_GROUP && draw(2) == 0;
+    if (s->mode <= MODE_PER_GROUP)
         s->on_timeout.type = (enum timeout_action)draw(TIMEOUT__MAX);
     memcpy(s->on_timeout.penalty, "{\"points\":-5}", 14);
     s->total_time_ms = 60000;
@@ -75,6 +73,8 @@ sample(struct session *s, struct change *c)
         p->index = (int64_t)k;
         if (draw(4) == 0)
             id_uuid4(p->group_id);
+        else if (s->n > 1 && draw(3) == 0)
+            memcpy(p->group_id, s->p[draw(s->n - 1)].id, sizeof(p->group_id));
     }
     assert_int_equal(session_create(s, now, c, NULL), RC_OK);
     for (uint64_t n = draw(8); n > 0; n--) {

@@ -214,7 +214,7 @@ static void
 names_are_exact(void **state)
 {
     static const char *const bad[] = { "p:", "p:01", "p:1000", "p:-1", "p:x", "p:1 ", "p:00" };
-    static const char *const foreign[] = { "v", "e", "c", "g:0", "p", "hh", "", "mm", "P:0" };
+    static const char *const foreign[] = { "v", "e", "c", "x:0", "p", "hh", "", "mm", "P:0" };
     struct session s;
 
     (void)state;
@@ -393,6 +393,45 @@ the_whole_is_checked(void **state)
     }
 }
 
+/* Everybody is in a group that is there, in per_group and nowhere else. */
+static void
+groups_are_checked(void **state)
+{
+    static const struct {
+        const char *header, *person, *group;
+        enum rc rc;
+    } cases[] = {
+        { "M3 s1 u5", "i" ANNA " G0", "i" BERT " t5 l0", RC_OK },
+        { "M3 s1 u5", "i" ANNA " G0", "i" BERT " t5 l1", RC_STATE_UNREADABLE },
+        { "M3 s1 u5", "i" ANNA " G1", "i" BERT, RC_STATE_UNREADABLE },
+        { "M3 s1 u5", "i" ANNA, "i" BERT, RC_STATE_UNREADABLE },
+        { "M1 s1 u5", "i" ANNA, "i" BERT, RC_STATE_UNREADABLE },
+        { "M1 s1 u5", "i" ANNA " G0", "i" BERT, RC_STATE_UNREADABLE },
+    };
+    struct session s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char header[100];
+
+        snprintf(header, sizeof(header), "i" SID " %s", cases[i].header);
+        session_init(&s);
+        assert_int_equal(take(&s, "h", header), RC_OK);
+        assert_int_equal(take(&s, "p:0", cases[i].person), RC_OK);
+        assert_int_equal(take(&s, "g:0", cases[i].group), RC_OK);
+        assert_int_equal(session_fields_done(&s, NULL), cases[i].rc);
+        session_fini(&s);
+    }
+    session_init(&s);
+    assert_int_equal(take(&s, "g:0", "t5"), RC_STATE_UNREADABLE);
+    assert_int_equal(take(&s, "g:1000", "i" BERT), RC_STATE_UNREADABLE);
+    assert_int_equal(take(&s, "h", "i" SID " M3 s1 u5"), RC_OK);
+    assert_int_equal(take(&s, "p:0", "i" ANNA " G1"), RC_OK);
+    assert_int_equal(take(&s, "g:1", "i" BERT), RC_OK);
+    assert_int_equal(session_fields_done(&s, NULL), RC_STATE_UNREADABLE); /* g:0 is missing */
+    session_fini(&s);
+}
+
 static void
 no_header_is_no_session(void **state)
 {
@@ -418,6 +457,7 @@ main(void)
         cmocka_unit_test(a_session_of_nobody_is_refused),
         cmocka_unit_test(metadata_has_a_limit),
         cmocka_unit_test(the_whole_is_checked),
+        cmocka_unit_test(groups_are_checked),
         cmocka_unit_test(no_header_is_no_session),
     };
 

@@ -338,6 +338,18 @@ fill_global(struct session *s)
     s->total_time_ms = s->allotted_ms = 5000;
 }
 
+static void
+fill_group(struct session *s)
+{
+    fill(s);
+    s->mode = MODE_PER_GROUP;
+    snprintf(session_add_group(s)->id, ID_LEN + 1, P1);
+    s->p[0].group = 0;
+    s->last_timeout.version = 1;
+    s->last_timeout.at = 1700000000000;
+    s->last_timeout.expired = 0;
+}
+
 /* A stopwatch of nobody. */
 static void
 fill_count_up(struct session *s)
@@ -360,6 +372,8 @@ check_printed(struct json_object *doc, void (*fill_it)(struct session *s))
     check_members(doc, "SyncState", state);
     check_members(doc, "SwitchResult", sw);
     check_members(doc, "Participant", json_object_array_get_idx(AT(state, "participants"), 0));
+    if (has(state, "groups"))
+        check_members(doc, "Group", json_object_array_get_idx(AT(state, "groups"), 0));
     if (has(state, "last_timeout"))
         check_members(doc, "LastTimeout", AT(state, "last_timeout"));
     if (has(state, "action_on_timeout"))
@@ -380,6 +394,7 @@ test_states_are_as_described(void **state)
     check_printed(doc, fill);
     check_printed(doc, fill_all);
     check_printed(doc, fill_global);
+    check_printed(doc, fill_group);
     json_object_put(doc);
 }
 
@@ -412,7 +427,8 @@ test_nothing_is_described_that_is_never_printed(void **state)
         (void)v;
         /* a session that has ended has a result and no deadline */
         if (strcmp(key, "deadline_at") != 0 && !is_printed(key, fill_all) &&
-            !is_printed(key, fill_global) && !is_printed(key, fill_count_up))
+            !is_printed(key, fill_global) && !is_printed(key, fill_group) &&
+            !is_printed(key, fill_count_up))
             fail_msg("SyncState.%s is never printed", key);
     }
     json_object_put(doc);

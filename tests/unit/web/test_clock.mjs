@@ -199,3 +199,15 @@ test('per_participant: the clock is that of the active one', () => {
   assert.equal(clockAt(state(), T0 + 1500), 58500);
   assert.ok(Number.isNaN(clockAt(state({ active_participant_id: null }), T0)));
 });
+
+test('remaining: in per_group the bank of the group', () => {
+  const s = state({ active_group_id: 'red', groups: [] });
+  for (const [k, group_id] of ['red', 'blue'].entries()) {
+    s.participants[k].group_id = group_id;
+    s.groups.push({ group_id, total_time_ms: 5000 * (k + 1) });
+  }
+  assert.equal(remainingAt(s, A, T0 + 1500), 3500);
+  assert.equal(remainingAt(s, B, T0 + 1500), 10000);
+  s.participants[1].group_id = 'RED';
+  assert.equal(remainingAt(s, B, T0 + 1500), 3500, 'whoever of the group is on');
+});

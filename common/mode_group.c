@@ -1,0 +1,164 @@
+/*
+ * The mode per_group: the members of a group share a bank, which burns while one of them is on.
+ * Turns go round the groups, in the order of g[], and within each of them round its members.
+ */
+#include "mode.h"
+
+static struct group *
+group_of(const struct session *s, int32_t place)
+{
+    return &s->g[s->p[place].group];
+}
+
+/* --- who is on --- */
+
+static bool
+is_in(const struct session *s, int32_t place, int32_t group)
+{
+    return s->p[place].group == group && s->p[place].out == OUT_NONE;
+}
+
+/* Who of the group follows `after` in the order of turns (-1: the first of all), -1 nobody. */
+static int32_t
+member_after(const struct session *s, int32_t group, int32_t after)
+{
+    int32_t lowest = -1, best = -1;
+
+    for (int32_t k = 0; k < (int32_t)s->n; k++) {
+        if (!is_in(s, k, group))
+            continue;
+        if (lowest < 0 || mode_is_before(s, k, lowest))
+            lowest = k;
+        if (after >= 0 && mode_is_before(s, after, k) &&
+            (best < 0 || mode_is_before(s, k, best)))
+            best = k;
+    }
+    return best >= 0 ? best : lowest;
+}
+
+static int32_t
+group_first(const struct session *s)
+{
+    for (size_t g = 0; g < s->n_groups; g++) {
+        int32_t place = member_after(s, (int32_t)g, -1);
+
+        if (place >= 0)
+            return place;
+    }
+    return -1;
+}
+
+/* The group that is on comes last: its turn goes to another member, or to the same one. */
+static int32_t
+group_next(const struct session *s, bool timed)
+{
+    size_t on = (size_t)s->p[s->active].group;
+
+    for (size_t i = 1; i <= s->n_groups; i++) {
+        size_t g = (on + i) % s->n_groups;
+        int32_t place;
+
+        if (timed && s->g[g].total_time_ms == 0)
+            continue;
+        place = member_after(s, (int32_t)g, g == on ? s->active : s->g[g].last);
+        if (place >= 0)
+            return place;
+    }
+    return -1;
+}
+
+/* --- what burns --- */
+
+static void
+group_set_up(struct session *s)
+{
+    for (size_t g = 0; g < s->n_groups; g++) {
+        s->g[g].allotted_ms = s->g[g].total_time_ms;
+        s->g[g].dirty = true;
+    }
+}
+
+static void
+group_burn(struct session *s, int64_t elapsed)
+{
+    struct group *g = group_of(s, s->active);
+
+    g->time_used_ms += elapsed;
+    g->total_time_ms = mode_left_of(g->total_time_ms, elapsed);
+    if (g->total_time_ms == 0)
+        g->has_expired = true;
+    g->dirty = true;
+}
+
+static int64_t
+group_left(const struct session *s, int32_t place, int64_t open)
+{
+    const struct group *g = group_of(s, place);
+    bool is_on = s->active >= 0 && s->p[s->active].group == s->p[place].group;
+
+    return is_on ? mode_left_of(g->total_time_ms, open) : g->total_time_ms;
+}
+
+static int64_t
+no_session_clock(const struct session *s, int64_t open)
+{
+    (void)s;
+    (void)open;
+    return -1;
+}
+
+/* --- how turns end --- */
+
+static int32_t
+group_hand_over(struct session *s)
+{
+    struct group *g = group_of(s, s->active); /* dirty since the charge */
+
+    g->last = s->active;
+    mode_turn_count(s);
+    return g->total_time_ms == 0 ? s->active : -1;
+}
+
+static void
+group_put_out(struct session *s)
+{
+    int32_t group = s->p[s->active].group;
+
+    for (int32_t k = 0; k < (int32_t)s->n; k++) {
+        if (!is_in(s, k, group))
+            continue;
+        s->p[k].out = OUT_ELIMINATED;
+        s->p[k].dirty = true;
+    }
+}
+
+static size_t
+group_sides(const struct session *s, int32_t *last)
+{
+    size_t sides = 0, people = 0;
+
+    for (size_t g = 0; g < s->n_groups; g++)
+        sides += member_after(s, (int32_t)g, -1) >= 0;
+    *last = -1;
+    for (size_t k = 0; k < s->n; k++) {
+        if (s->p[k].out != OUT_NONE)
+            continue;
+        *last = people++ == 0 ? (int32_t)k : -1;
+    }
+    return sides;
+}
+
+const struct mode_ops mode_per_group = {
+    .has_turns = true,
+    .burns_banks = true,
+    .set_up = group_set_up,
+    .burn = group_burn,
+    .left = group_left,
+    .of_session = no_session_clock,
+    .of_participant = group_left,
+    .first = group_first,
+    .next = group_next,
+    .hand_over = group_hand_over,
+    .put_out = group_put_out,
+    .sides = group_sides,
+};
