@@ -11,6 +11,7 @@ const struct verdict_row verdict_rows[VERDICT__MAX] = {
     [ADMIT_MISSING]      = { .status = 101, .close = 1008, .reason = "Missing sessionId parameter" },
     [ADMIT_MALFORMED]    = { .status = 101, .close = 1008, .reason = "Invalid sessionId format" },
     [REFUSE_PATH]        = { 404, "NOT_FOUND", "There is nothing here", NULL, 0, NULL },
+    [REFUSE_VERSION]     = { 426, "BAD_REQUEST", "The only version of the protocol is 13", "Sec-WebSocket-Version: 13", 0, NULL },
     [REFUSE_TOKEN]       = { 401, "UNAUTHENTICATED", "A valid token is required", "WWW-Authenticate: Bearer", 0, NULL },
     [REFUSE_ORIGIN]      = { 403, "FORBIDDEN", "This origin is not allowed", NULL, 0, NULL },
     [REFUSE_SUBPROTOCOL] = { 400, "BAD_REQUEST", "The only subprotocol is " SUBPROTOCOL, NULL, 0, NULL },
@@ -19,9 +20,8 @@ const struct verdict_row verdict_rows[VERDICT__MAX] = {
 };
 /* clang-format on */
 
-/* The next item of a comma-separated list without the blanks around it; NULL at the end. */
-static const char *
-list_next(const char **rest, size_t *len)
+const char *
+admission_list_next(const char **rest, size_t *len)
 {
     const char *s = *rest;
 
@@ -44,7 +44,7 @@ list_has(const char *list, const char *item)
     const char *s;
     size_t len;
 
-    while ((s = list_next(&list, &len)) != NULL)
+    while ((s = admission_list_next(&list, &len)) != NULL)
         if (strlen(item) == len && strncasecmp(s, item, len) == 0)
             return true;
     return false;
@@ -75,19 +75,68 @@ offers_ours(const char *offered)
     const char *s;
     size_t len;
 
-    while (offered != NULL && (s = list_next(&offered, &len)) != NULL)
+    while (offered != NULL && (s = admission_list_next(&offered, &len)) != NULL)
         if (len == strlen(SUBPROTOCOL) && memcmp(s, SUBPROTOCOL, len) == 0)
             return true;
     return false;
+}
+
+static const char *
+bearer_of_header(const char *value, size_t *len)
+{
+    static const char scheme[] = "Bearer";
+
+    if (value == NULL || strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
+        return NULL;
+    value += sizeof(scheme) - 1;
+    if (*value != ' ')
+        return NULL;
+    value += strspn(value, " ");
+    *len = strcspn(value, " ");
+    return *len > 0 ? value : NULL;
+}
+
+static const char *
+bearer_of_subprotocol(const char *offered, size_t *len)
+{
+    static const char prefix[] = "bearer.";
+    const size_t n = sizeof(prefix) - 1;
+    const char *s;
+
+    while (offered != NULL && (s = admission_list_next(&offered, len)) != NULL) {
+        if (*len > n && memcmp(s, prefix, n) == 0) {
+            *len -= n;
+            return s + n;
+        }
+    }
+    return NULL;
+}
+
+const char *
+admission_token(const struct admission *a, size_t *len)
+{
+    const char *token = bearer_of_header(a->authorization, len);
+
+    if (token == NULL)
+        token = bearer_of_subprotocol(a->subprotocol, len);
+    if (token == NULL && a->query_token != NULL && a->query_token[0] != '\0') {
+        token = a->query_token;
+        *len = strlen(token);
+    }
+    return token;
 }
 
 enum verdict
 admission_judge(const struct admission *a, const char *allowed_origins, bool auth_required)
 {
     bool ours = offers_ours(a->subprotocol);
+    size_t len;
 
     if (strcmp(a->path, "/ws") != 0)
         return REFUSE_PATH;
+    /* RFC 6455 section 4.4 */
+    if (a->version == NULL || strcmp(a->version, "13") != 0)
+        return REFUSE_VERSION;
     /* tokens cannot be verified yet: no one has a valid one */
     if (auth_required)
         return REFUSE_TOKEN;
@@ -100,6 +149,6 @@ admission_judge(const struct admission *a, const char *allowed_origins, bool aut
     if (a->full)
         return REFUSE_FULL;
     if (a->session_id == NULL || a->session_id[0] == '\0')
-        return ours || a->has_token ? ADMIT_BARE : ADMIT_MISSING;
+        return ours || admission_token(a, &len) != NULL ? ADMIT_BARE : ADMIT_MISSING;
     return id_is_uuid_shape(a->session_id, strlen(a->session_id)) ? ADMIT : ADMIT_MALFORMED;
 }

@@ -7,6 +7,7 @@
 #define BROADCASTER_ADMISSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SUBPROTOCOL "synckairos.v1"
@@ -14,10 +15,12 @@
 struct admission {
     const char *path;
     const char *session_id;  /* of the query; NULL or "" none */
-    const char *origin;      /* NULL none */
-    const char *host;        /* NULL none */
-    const char *subprotocol; /* as offered; NULL none */
-    bool has_token;
+    const char *query_token; /* of the query; NULL or "" none */
+    const char *origin;      /* this and the other headers: NULL none */
+    const char *host;
+    const char *version;     /* Sec-WebSocket-Version */
+    const char *subprotocol; /* as offered */
+    const char *authorization;
     bool draining, full;
 };
 
@@ -27,6 +30,7 @@ enum verdict {
     ADMIT_MISSING, /* open, then close: no sessionId */
     ADMIT_MALFORMED,
     REFUSE_PATH,
+    REFUSE_VERSION,
     REFUSE_TOKEN,
     REFUSE_ORIGIN,
     REFUSE_SUBPROTOCOL,
@@ -44,6 +48,17 @@ struct verdict_row {
     const char *reason;
 };
 extern const struct verdict_row verdict_rows[VERDICT__MAX];
+
+/*
+ * The token that the request brings, wherever it does: "Authorization: Bearer x", a subprotocol
+ * "bearer.x" (browsers can set no header), "?token=x"; the first of these counts. Sets *len;
+ * the text goes on behind it. NULL: none. It is not verified.
+ */
+const char *admission_token(const struct admission *a, size_t *len);
+
+/* The next item of a comma-separated list without the blanks around it, and its length; NULL at
+ * the end. */
+const char *admission_list_next(const char **rest, size_t *len);
 
 /* `allowed_origins` and `auth_required` as in conf.h. */
 enum verdict admission_judge(const struct admission *a, const char *allowed_origins,

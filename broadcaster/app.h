@@ -25,6 +25,7 @@ struct app {
     struct database *database;
     struct server *server;
     struct listener *listener;
+    struct foyer *foyer;
     struct drain *drain; /* NULL until SIGTERM */
     bool draining;
     bool done; /* the last client has gone */

@@ -9,6 +9,7 @@
 #include "common/status.h"
 #include "database.h"
 #include "drain.h"
+#include "foyer.h"
 #include "hub.h"
 #include "listener.h"
 #include "reader.h"
@@ -130,7 +131,15 @@ on_socket(void *ctx, int fd)
 {
     struct app *app = ctx;
 
-    server_adopt(app->server, fd);
+    foyer_enter(app->foyer, fd);
+}
+
+static void
+on_head(void *ctx, int fd, const char *head, size_t len)
+{
+    struct app *app = ctx;
+
+    server_adopt(app->server, fd, head, len);
 }
 
 /* --- the turn --- */
@@ -288,6 +297,7 @@ start_parts(struct app *app)
     app->subscriber = subscriber_new(&app->uv, conf, &subscriber_calls);
     app->reader = reader_new(&app->uv, conf, &app->clock);
     app->database = database_watch(&app->uv, conf, app->status);
+    app->foyer = foyer_new(&app->uv, on_head, app);
     app->listener = listener_new(&app->uv, conf, on_socket, app);
 }
 
@@ -296,6 +306,7 @@ stop_parts(struct app *app)
 {
     timekeeper_stop(app->timekeeper);
     listener_close(app->listener);
+    foyer_close(app->foyer);
     drain_close(app->drain);
     subscriber_close(app->subscriber);
     reader_close(app->reader);

@@ -7,6 +7,7 @@
 #include "common/conf.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "head.h"
 #include "health.h"
 #include "hub.h"
 
@@ -15,9 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Request head: a token in the query needs room. Every such buffer lives as long as its head.
- */
-#define HEAD_MAX 8192
+/* Every buffer of HEAD_MAX lives as long as its head. */
 #define HEADS_MAX 256
 #define HEAD_TIMEOUT_S 10
 /* Health checks and requests under way, beside the clients. */
@@ -98,6 +97,7 @@ status_text(unsigned status)
                   { 403, "Forbidden" },
                   { 404, "Not Found" },
                   { 405, "Method Not Allowed" },
+                  { 426, "Upgrade Required" },
                   { 503, "Service Unavailable" } };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -153,65 +153,17 @@ on_http(struct server *s, struct lws *wsi, const char *path)
 
 /* --- before and after the upgrade --- */
 
-struct head {
-    char path[64];
-    char session_id[64];
-    char origin[256], host[256], subprotocol[HEAD_MAX];
-    bool has_origin, has_host, has_subprotocol, has_token;
-};
-
-static bool
-copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t size)
-{
-    out[0] = '\0';
-    if (lws_hdr_total_length(wsi, token) <= 0)
-        return false;
-    /* too long for us: present, and equal to nothing that we know */
-    if (lws_hdr_copy(wsi, out, (int)size, token) <= 0)
-        snprintf(out, size, "?");
-    return true;
-}
-
-/* The query is kept by the library as fragments "name=value", percent-decoded. */
-static void
-read_query(struct lws *wsi, struct head *head)
-{
-    static const char session[] = "sessionId=", token[] = "token=";
-    char arg[HEAD_MAX];
-
-    for (int i = 0;
-         lws_hdr_copy_fragment(wsi, arg, sizeof(arg), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0; i++) {
-        if (strncmp(arg, session, sizeof(session) - 1) == 0 && head->session_id[0] == '\0')
-            snprintf(head->session_id, sizeof(head->session_id), "%.63s",
-                     arg + sizeof(session) - 1);
-        else if (strncmp(arg, token, sizeof(token) - 1) == 0)
-            head->has_token = arg[sizeof(token) - 1] != '\0';
-    }
-}
-
 static enum verdict
 judge(struct server *s, struct lws *wsi, struct head *head)
 {
     const struct app *app = s->app;
-    struct admission a = { 0 };
 
-    memset(head, 0, sizeof(*head));
-    a.path = head->path;
-    a.session_id = head->session_id;
-    copy_header(wsi, WSI_TOKEN_GET_URI, head->path, sizeof(head->path));
-    read_query(wsi, head);
-    if (copy_header(wsi, WSI_TOKEN_ORIGIN, head->origin, sizeof(head->origin)))
-        a.origin = head->origin;
-    if (copy_header(wsi, WSI_TOKEN_HOST, head->host, sizeof(head->host)))
-        a.host = head->host;
-    if (copy_header(wsi, WSI_TOKEN_PROTOCOL, head->subprotocol, sizeof(head->subprotocol)))
-        a.subprotocol = head->subprotocol;
-    a.has_token =
-        head->has_token || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0;
-    a.draining = app->draining;
-    a.full = app->clients.n >= app->conf->ws_max_clients ||
-             (strlen(head->session_id) == ID_LEN && !hub_has_room(app->hub, head->session_id));
-    return admission_judge(&a, app->conf->allowed_origins, app->conf->auth_required);
+    head_read(head, wsi);
+    head->a.draining = app->draining;
+    head->a.full =
+        app->clients.n >= app->conf->ws_max_clients ||
+        (strlen(head->session_id) == ID_LEN && !hub_has_room(app->hub, head->session_id));
+    return admission_judge(&head->a, app->conf->allowed_origins, app->conf->auth_required);
 }
 
 /* 0: go on with the upgrade; 1: refused, and answered. */
@@ -335,8 +287,11 @@ on_log(int level, const char *line)
 {
     char text[256];
 
+    /* what it calls an error there is its usual way */
+    bool usual = strncmp(line, "adopt_socket_readbuf: ", 22) == 0;
+
     snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
-    if (level == LLL_ERR)
+    if (level == LLL_ERR && !usual)
         log_warn("libwebsockets", LOG_STR("text", text));
     else
         log_debug("libwebsockets", LOG_STR("text", text));
@@ -375,7 +330,7 @@ server_new(struct app *app)
 }
 
 void
-server_adopt(struct server *s, int fd)
+server_adopt(struct server *s, int fd, const char *head, size_t len)
 {
     if (s->connections >= s->app->conf->ws_max_clients + EXTRA_CONNECTIONS) {
         close(fd);
@@ -383,8 +338,11 @@ server_adopt(struct server *s, int fd)
     }
     /* counted before: a failed one is counted down as it is destroyed */
     s->connections++;
-    if (lws_adopt_socket_vhost(s->vhost, fd) == NULL)
+    if (len == 0 && lws_adopt_socket_vhost(s->vhost, fd) == NULL)
         log_warn("socket not adopted", LOG_INT("connections", s->connections));
+    /* NULL is also: adopted, answered and closed */
+    if (len > 0)
+        (void)lws_adopt_socket_vhost_readbuf(s->vhost, fd, head, len);
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "client.h"
 #include <stdbool.h>
+#include <stddef.h>
 
 struct app;
 struct server; /* opaque */
@@ -19,8 +20,9 @@ extern const struct client_io server_io;
 
 /* Ends the process when libwebsockets cannot start. */
 struct server *server_new(struct app *app);
-/* Take over an accepted socket; it is closed when that fails or there are too many. */
-void server_adopt(struct server *s, int fd);
+/* Take over an accepted socket, of which the first `len` bytes were read already; it is closed
+ * when that fails or there are too many. */
+void server_adopt(struct server *s, int fd, const char *head, size_t len);
 /* Cut what is left, and free what the library holds: call, run the loop, call again. */
 void server_destroy_begin(struct server *s);
 void server_destroy_end(struct server *s);

@@ -11,13 +11,14 @@ from stack import SLOW
 
 
 class Watcher:
-    """One connection. `messages` grows while the socket is open; `close_code` and `close_reason` are set at its end."""
+    """One connection. `messages` grows while the socket is open; `subprotocol` is the one agreed on; `close_code` and `close_reason` are set at its end."""
 
     def __init__(self, url, subprotocols=None, headers=None):
         self.messages = []
         self.close_code = None
         self.close_reason = None
         self.handshake_status = None
+        self.subprotocol = None
         self._changed = threading.Condition()
         self._loop = None
         self._socket = None
@@ -33,6 +34,7 @@ class Watcher:
             async with websockets.connect(url, subprotocols=subprotocols, extra_headers=headers, max_size=None,
                                           ping_interval=None, open_timeout=10) as socket:
                 self._socket = socket
+                self.subprotocol = socket.subprotocol
                 async for text in socket:
                     message = json.loads(text)
                     message["_received"] = time.monotonic()

@@ -16,8 +16,8 @@ struct row {
     bool auth;
 };
 
-#define WS .path = "/ws"
-#define WS_ID .path = "/ws", .session_id = ID
+#define WS .path = "/ws", .version = "13"
+#define WS_ID WS, .session_id = ID
 
 static const struct row rows[] = {
     { ADMIT, { WS_ID }, "", false },
@@ -30,7 +30,7 @@ static const struct row rows[] = {
     { ADMIT_MISSING, { WS }, "", false },
     { ADMIT_MISSING, { WS, .session_id = "" }, "", false },
     { ADMIT_BARE, { WS, .subprotocol = "synckairos.v1" }, "", false },
-    { ADMIT_BARE, { WS, .has_token = true }, "", false },
+    { ADMIT_BARE, { WS, .query_token = "x" }, "", false },
     { ADMIT_MALFORMED, { WS, .session_id = "abc" }, "", false },
     { ADMIT_MALFORMED, { WS, .session_id = ID "0" }, "", false },
     { ADMIT_MALFORMED,
@@ -41,7 +41,13 @@ static const struct row rows[] = {
     { REFUSE_PATH, { .path = "/" }, "", false },
     { REFUSE_PATH, { .path = "/WS" }, "", false },
     { REFUSE_TOKEN, { WS_ID }, "", true },
-    { REFUSE_TOKEN, { WS_ID, .has_token = true }, "", true },
+    { REFUSE_TOKEN, { WS_ID, .query_token = "x" }, "", true },
+    { REFUSE_PATH, { .path = "/no", .version = "12" }, "", false },
+    { REFUSE_VERSION, { .path = "/ws", .version = "99" }, "", true },
+    { REFUSE_VERSION, { .path = "/ws", .version = "13, 8" }, "", false },
+    { REFUSE_VERSION, { .path = "/ws" }, "", false },
+    { ADMIT_BARE, { WS, .authorization = "Bearer x" }, "", false },
+    { ADMIT_MISSING, { WS, .authorization = "Basic x" }, "", false },
     /* origins */
     { ADMIT, { WS_ID, .origin = "https://evil.example" }, "", false },
     { ADMIT, { WS_ID, .origin = "https://evil.example" }, "*", false },
@@ -95,6 +101,47 @@ every_row(void **state)
 }
 
 static void
+the_token_wherever_it_comes(void **state)
+{
+    static const struct {
+        const char *token; /* NULL none */
+        struct admission a;
+    } tokens[] = {
+        { NULL, { WS } },
+        { NULL, { WS, .query_token = "" } },
+        { "abc", { WS, .query_token = "abc" } },
+        { "a.b.c", { WS, .authorization = "Bearer a.b.c" } },
+        { "a.b.c", { WS, .authorization = "bEARER  a.b.c " } },
+        { NULL, { WS, .authorization = "Bearer" } },
+        { NULL, { WS, .authorization = "Bearer " } },
+        { NULL, { WS, .authorization = "Bearera.b.c" } },
+        { NULL, { WS, .authorization = "Basic a.b.c" } },
+        { "a.b.c", { WS, .subprotocol = "synckairos.v1, bearer.a.b.c" } },
+        { "a.b.c", { WS, .subprotocol = "bearer.a.b.c,synckairos.v1" } },
+        { NULL, { WS, .subprotocol = "synckairos.v1, bearer." } },
+        { NULL, { WS, .subprotocol = "synckairos.v1, BEARER.x" } },
+        { "two", { WS, .query_token = "one", .subprotocol = "synckairos.v1, bearer.two" } },
+        { "three",
+          { WS, .query_token = "one", .subprotocol = "synckairos.v1, bearer.two",
+            .authorization = "Bearer three" } },
+        { "one", { WS, .query_token = "one", .authorization = "Basic three" } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(*tokens); i++) {
+        size_t len = 0;
+        const char *token = admission_token(&tokens[i].a, &len);
+
+        if ((token == NULL) != (tokens[i].token == NULL))
+            fail_msg("row %zu", i);
+        if (token != NULL) {
+            assert_int_equal(len, strlen(tokens[i].token));
+            assert_memory_equal(token, tokens[i].token, len);
+        }
+    }
+}
+
+static void
 the_table_is_whole(void **state)
 {
     (void)state;
@@ -119,6 +166,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),
+        cmocka_unit_test(the_token_wherever_it_comes),
         cmocka_unit_test(the_table_is_whole),
     };
 

@@ -1,0 +1,276 @@
+#include "foyer.h"
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "head.h"
+
+#include <errno.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#define TICK_MS 1000
+/* What the rewriting adds. */
+#define REWRITTEN_MAX (HEAD_MAX + 64)
+
+struct guest {
+    struct foyer *foyer;
+    struct guest *prev, *next; /* oldest first */
+    uv_poll_t poll;
+    int64_t since_ms;
+    int fd;
+    size_t seen; /* bytes of the head so far */
+};
+
+struct foyer {
+    uv_timer_t timer;
+    foyer_pass *pass;
+    void *ctx;
+    struct guest *guests;
+    int n;
+    struct buf text;
+};
+
+/* --- the head --- */
+
+static const char protocol_name[] = "Sec-WebSocket-Protocol:";
+static const char bearer[] = "bearer.";
+
+/* Whether the line is the header `name` ("Name:"). */
+static bool
+is_header(const char *line, size_t len, const char *name)
+{
+    return len >= strlen(name) && strncasecmp(line, name, strlen(name)) == 0;
+}
+
+/* The offers that are no tokens, then the first token as a header of its own. False: there is
+ * not one of each, nothing is appended. */
+static bool
+move_bearer(struct buf *out, const char *line, size_t len)
+{
+    char offers[HEAD_MAX];
+    const struct admission a = { .subprotocol = offers };
+    const char *rest = offers, *item, *token;
+    size_t n, token_len, start = out->len;
+    int others = 0;
+
+    snprintf(offers, sizeof(offers), "%.*s", (int)(len - (sizeof(protocol_name) - 1)),
+             line + sizeof(protocol_name) - 1);
+    token = admission_token(&a, &token_len);
+    if (token == NULL)
+        return false;
+    buf_str(out, protocol_name);
+    while ((item = admission_list_next(&rest, &n)) != NULL) {
+        if (n >= sizeof(bearer) - 1 && memcmp(item, bearer, sizeof(bearer) - 1) == 0)
+            continue;
+        buf_str(out, others++ > 0 ? ", " : " ");
+        buf_add(out, item, n);
+    }
+    /* offers of nothing but tokens stay as they are: they are refused */
+    if (others == 0) {
+        out->len = start;
+        return false;
+    }
+    buf_str(out, "\r\nAuthorization: Bearer ");
+    buf_add(out, token, token_len);
+    buf_str(out, "\r\n");
+    return true;
+}
+
+/* Length of the line at `s`, its end included; *bare without that. */
+static size_t
+line_len(const char *s, const char *end, size_t *bare)
+{
+    const char *nl = memchr(s, '\n', (size_t)(end - s));
+    size_t len = nl != NULL ? (size_t)(nl + 1 - s) : (size_t)(end - s);
+
+    *bare = nl != NULL ? len - 1 : len;
+    if (nl != NULL && *bare > 0 && nl[-1] == '\r')
+        (*bare)--;
+    return len;
+}
+
+bool
+foyer_rewrite(struct buf *out, const char *s, size_t len)
+{
+    const char *end = s + len;
+    size_t n, bare, start = out->len;
+    bool moved = false;
+
+    for (; s < end; s += n) {
+        n = line_len(s, end, &bare);
+        if (is_header(s, bare, "Authorization:"))
+            continue;
+        if (!moved && is_header(s, bare, protocol_name) && move_bearer(out, s, bare))
+            moved = true;
+        else
+            buf_add(out, s, n);
+    }
+    if (!moved)
+        out->len = start;
+    return moved;
+}
+
+/* --- those who wait --- */
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void
+leave(struct guest *g)
+{
+    DL_DELETE(g->foyer->guests, g);
+    g->foyer->n--;
+    uv_poll_stop(&g->poll);
+    uv_close((uv_handle_t *)&g->poll, on_closed);
+}
+
+/* Wake for the next byte, not for those that were seen. */
+static void
+wait_beyond(int fd, size_t seen)
+{
+    const int low = (int)seen + 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+}
+
+/* Hand the socket on; len > 0: its head, which is rewritten if it has to be. */
+static void
+pass_on(struct foyer *f, int fd, char head[HEAD_MAX], size_t len)
+{
+    wait_beyond(fd, 0);
+    buf_clear(&f->text);
+    if (len == 0 || !foyer_rewrite(&f->text, head, len)) {
+        f->pass(f->ctx, fd, NULL, 0);
+        return;
+    }
+    /* it is there, it was just looked at */
+    if (recv(fd, head, len, 0) != (ssize_t)len) {
+        close(fd);
+        return;
+    }
+    f->pass(f->ctx, fd, f->text.data, f->text.len);
+}
+
+/* Look at the head. True: it waits for no more; *len of it are to be rewritten if they can be,
+ * 0: as it is. */
+static bool
+look(int fd, size_t *seen, char head[HEAD_MAX], size_t *len)
+{
+    ssize_t n = recv(fd, head, HEAD_MAX, MSG_PEEK);
+    const char *end = n > 0 ? memmem(head, (size_t)n, "\r\n\r\n", 4) : NULL;
+    bool grows = n < 0 ? errno == EAGAIN : n > 0 && n < HEAD_MAX && (size_t)n != *seen;
+
+    *len = end != NULL ? (size_t)(end + 4 - head) : 0;
+    *seen = n > 0 ? (size_t)n : 0;
+    /* the end, an error, too long: the library knows what to do */
+    return end != NULL || !grows;
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct guest *g = poll->data;
+    struct foyer *f = g->foyer;
+    char head[HEAD_MAX];
+    size_t len = 0;
+    int fd = g->fd;
+
+    (void)events;
+    if (status == 0 && !look(fd, &g->seen, head, &len)) {
+        wait_beyond(fd, g->seen);
+        return;
+    }
+    /* the library polls the socket, too: we have to be off it before */
+    leave(g);
+    pass_on(f, fd, head, len);
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+    struct foyer *f = timer->data;
+    int64_t now = clock_mono_ms();
+
+    while (f->guests != NULL && now - f->guests->since_ms >= FOYER_WAIT_MS) {
+        int fd = f->guests->fd;
+
+        leave(f->guests);
+        pass_on(f, fd, NULL, 0);
+    }
+}
+
+static void
+stay(struct foyer *f, int fd, size_t seen)
+{
+    struct guest *g = xalloc(sizeof(*g));
+
+    g->foyer = f;
+    g->fd = fd;
+    g->seen = seen;
+    g->since_ms = clock_mono_ms();
+    if (uv_poll_init(f->timer.loop, &g->poll, fd) != 0) {
+        free(g);
+        pass_on(f, fd, NULL, 0);
+        return;
+    }
+    g->poll.data = g;
+    DL_APPEND(f->guests, g);
+    f->n++;
+    wait_beyond(fd, seen);
+    uv_poll_start(&g->poll, UV_READABLE, on_readable);
+}
+
+void
+foyer_enter(struct foyer *f, int fd)
+{
+    char head[HEAD_MAX];
+    size_t len = 0, seen = 0;
+
+    if (f->n >= FOYER_MAX || look(fd, &seen, head, &len))
+        pass_on(f, fd, head, len);
+    else
+        stay(f, fd, seen);
+}
+
+struct foyer *
+foyer_new(uv_loop_t *loop, foyer_pass *pass, void *ctx)
+{
+    struct foyer *f = xalloc(sizeof(*f));
+
+    f->pass = pass;
+    f->ctx = ctx;
+    buf_init(&f->text, REWRITTEN_MAX);
+    uv_timer_init(loop, &f->timer);
+    f->timer.data = f;
+    uv_timer_start(&f->timer, on_timer, TICK_MS, TICK_MS);
+    return f;
+}
+
+static void
+on_timer_closed(uv_handle_t *handle)
+{
+    struct foyer *f = handle->data;
+
+    buf_fini(&f->text);
+    free(f);
+}
+
+void
+foyer_close(struct foyer *f)
+{
+    if (f == NULL)
+        return;
+    while (f->guests != NULL) {
+        int fd = f->guests->fd;
+
+        leave(f->guests);
+        close(fd);
+    }
+    uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+}
