@@ -34,8 +34,9 @@ struct key keys_idem(const char *prefix, const char *id);
 
 /* Keys of one partition, 0..63. */
 struct key keys_wakeups(const char *prefix,
-                        int partition);                  /* zset id -> next instant, epoch ms */
-struct key keys_wake(const char *prefix, int partition); /* channel: an earlier ms, or "life" */
+                        int partition); /* zset id -> next instant, epoch ms */
+struct key keys_wake(const char *prefix,
+                     int partition); /* channel: an earlier ms that is soon, or "life" */
 struct key keys_audit(const char *prefix, int partition); /* stream */
 struct key keys_life(const char *prefix,
                      int partition); /* hash run_id n seen gap_from backlog */

@@ -40,7 +40,11 @@ local function limit_hit(key, now, count, window, cooldown)
         return {0, 0, math.max(1, math.ceil(wait))}
     end
 
-    redis.call('HSET', key, 'i', text(i), 'c', text(c + 1), 'p', text(p))
-    redis.call('PEXPIRE', key, text(2 * window))
+    if last == i then -- i, p and the end of life are as its first hit left them
+        redis.call('HSET', key, 'c', text(c + 1))
+    else
+        redis.call('HSET', key, 'i', text(i), 'c', text(c + 1), 'p', text(p))
+        redis.call('PEXPIRE', key, text(2 * window))
+    end
     return {1, math.floor(count - used - 1), window - spent}
 end
