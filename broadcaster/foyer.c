@@ -238,6 +238,12 @@ foyer_enter(struct foyer *f, int fd)
         stay(f, fd, seen);
 }
 
+int
+foyer_count(const struct foyer *f)
+{
+    return f->n;
+}
+
 struct foyer *
 foyer_new(uv_loop_t *loop, foyer_pass *pass, void *ctx)
 {

@@ -27,6 +27,8 @@ typedef void foyer_pass(void *ctx, int fd, const char *head, size_t len);
 struct foyer *foyer_new(uv_loop_t *loop, foyer_pass *pass, void *ctx);
 /* Takes the non-blocking TCP socket `fd`; may pass it on before it returns. */
 void foyer_enter(struct foyer *f, int fd);
+/* How many wait. */
+int foyer_count(const struct foyer *f);
 /* Closes those who wait; the rest is freed by the loop. NULL is a no-op. */
 void foyer_close(struct foyer *f);
 

@@ -131,7 +131,10 @@ on_socket(void *ctx, int fd)
 {
     struct app *app = ctx;
 
-    foyer_enter(app->foyer, fd);
+    if (server_has_room(app->server, foyer_count(app->foyer)))
+        foyer_enter(app->foyer, fd);
+    else
+        close(fd);
 }
 
 static void

@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <libwebsockets.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* Every buffer of HEAD_MAX lives as long as its head. */
 #define HEADS_MAX 256
@@ -329,13 +328,15 @@ server_new(struct app *app)
     return s;
 }
 
+bool
+server_has_room(const struct server *s, int waiting)
+{
+    return s->connections + waiting < s->app->conf->ws_max_clients + EXTRA_CONNECTIONS;
+}
+
 void
 server_adopt(struct server *s, int fd, const char *head, size_t len)
 {
-    if (s->connections >= s->app->conf->ws_max_clients + EXTRA_CONNECTIONS) {
-        close(fd);
-        return;
-    }
     /* counted before: a failed one is counted down as it is destroyed */
     s->connections++;
     if (len == 0 && lws_adopt_socket_vhost(s->vhost, fd) == NULL)

@@ -20,8 +20,10 @@ extern const struct client_io server_io;
 
 /* Ends the process when libwebsockets cannot start. */
 struct server *server_new(struct app *app);
+/* Whether one more socket may come in, beside those of the server and `waiting` others. */
+bool server_has_room(const struct server *s, int waiting);
 /* Take over an accepted socket, of which the first `len` bytes were read already; it is closed
- * when that fails or there are too many. */
+ * when that fails. */
 void server_adopt(struct server *s, int fd, const char *head, size_t len);
 /* Cut what is left, and free what the library holds: call, run the loop, call again. */
 void server_destroy_begin(struct server *s);
