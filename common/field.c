@@ -343,6 +343,27 @@ check_array(struct check *c, const struct field *fd, struct json_object *v,
     }
 }
 
+/* The fields of the kind that the object says it is; of an unknown kind only the one that says
+ * so, which is then at fault. */
+static void
+check_variant(struct check *c, const struct field *fd, struct json_object *obj,
+              const struct place *at)
+{
+    struct check loose = { .b = c->b, .mem = c->mem };
+    const struct field_variant *variant = fd->variants;
+    struct json_object *word;
+
+    if (json_object_object_get_ex(obj, fd->items->name, &word))
+        while (variant->word != NULL &&
+               (!json_object_is_type(word, json_type_string) ||
+                strcmp(json_object_get_string(word), variant->word) != 0))
+            variant++;
+    if (variant->word != NULL)
+        check_object(c, variant->fields, obj, at);
+    else
+        check_object(&loose, fd->items, obj, at);
+}
+
 static void
 check_present(struct check *c, const struct field *fd, struct json_object *v,
               const struct place *at)
@@ -367,7 +388,9 @@ check_present(struct check *c, const struct field *fd, struct json_object *v,
         check_enum(c, fd, v, at);
         break;
     case F_OBJECT:
-        if (fd->items != NULL)
+        if (fd->variants != NULL)
+            check_variant(c, fd, v, at);
+        else if (fd->items != NULL)
             check_object(c, fd->items, v, at);
         else
             check_free_object(c, fd, v, at);

@@ -30,6 +30,14 @@ enum field_type {
     F_ARRAY,  /* of objects described by `items`; of values when items[0] has no name */
 };
 
+struct field;
+
+/* What an object is when its selecting member has that word; a list ends with a word NULL. */
+struct field_variant {
+    const char *word;
+    const struct field *fields; /* the selecting member among them */
+};
+
 struct field {
     const char *name;
     enum field_type type;
@@ -42,6 +50,9 @@ struct field {
     int64_t min, max;  /* F_INT value, F_STR/F_ARRAY length, F_OBJECT bytes; both 0: no bound */
     const char *one_of;
     const struct field *items;
+    /* F_OBJECT: one of several kinds, told by the F_ENUM items[0]; the first when that is not
+     * there. */
+    const struct field_variant *variants;
     const char
         *missing; /* message when missing or of the wrong kind; NULL: zod's default text */
     const char *too_small; /* full message; NULL: made from label and min */

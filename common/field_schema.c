@@ -42,6 +42,22 @@ put_words(struct buf *out, const char *one_of)
 
 static void put_closed(struct buf *out, const struct field *fields, const char *doc);
 
+static void
+put_variants(struct buf *out, const struct field *fd)
+{
+    const struct field_variant *variant;
+
+    buf_str(out, "{\"oneOf\":[");
+    for (variant = fd->variants; variant->word != NULL; variant++) {
+        if (variant != fd->variants)
+            buf_char(out, ',');
+        put_closed(out, variant->fields, NULL);
+    }
+    buf_char(out, ']');
+    put_text(out, "description", fd->doc);
+    buf_char(out, '}');
+}
+
 void
 field_schema_one(struct buf *out, const struct field *fd)
 {
@@ -50,6 +66,10 @@ field_schema_one(struct buf *out, const struct field *fd)
         [F_BOOL] = "boolean", [F_OBJECT] = "object", [F_ARRAY] = "array",
     };
 
+    if (fd->variants != NULL) {
+        put_variants(out, fd);
+        return;
+    }
     if (fd->type == F_OBJECT && fd->items != NULL) {
         put_closed(out, fd->items, fd->doc);
         return;

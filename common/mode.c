@@ -1,5 +1,7 @@
 #include "mode.h"
 
+#include "control.h"
+
 /* --- who is on --- */
 
 bool
@@ -16,7 +18,7 @@ can_be_on(const struct session *s, int32_t k, bool timed)
 {
     if (s->p[k].out != OUT_NONE)
         return false;
-    return !timed || !mode_ops(s->mode)->burns_banks || s->p[k].total_time_ms > 0;
+    return !timed || !mode_ops(s->mode)->burns_banks || mode_ops(s->mode)->left(s, k, 0) > 0;
 }
 
 static int32_t
@@ -92,35 +94,22 @@ no_session_clock(const struct session *s, int64_t open)
     return -1;
 }
 
-/* --- per_participant: the bank of the active one burns --- */
+/* --- per_participant: the bank of the active one burns, as the time control says --- */
 
 static void
-bank_burn(struct session *s, int64_t elapsed)
+banks_set_up(struct session *s)
 {
-    struct participant *p = &s->p[s->active];
-
-    p->total_time_ms = mode_left_of(p->total_time_ms, elapsed);
-    if (p->total_time_ms == 0)
-        p->has_expired = true;
-}
-
-static int64_t
-bank_of(const struct session *s, int32_t place, int64_t open)
-{
-    int64_t bank = s->p[place].total_time_ms;
-
-    return place == s->active ? mode_left_of(bank, open) : bank;
+    for (size_t k = 0; k < s->n; k++)
+        control_set_up(s, &s->p[k]);
 }
 
 static int32_t
 bank_hand_over(struct session *s)
 {
-    struct participant *p = &s->p[s->active];
-
     turn_count(s);
-    if (p->total_time_ms == 0)
+    if (control_left(s, s->active, 0) == 0)
         return s->active;
-    p->total_time_ms += s->increment_ms;
+    control_hand_over(s);
     return -1;
 }
 
@@ -243,11 +232,12 @@ static const struct mode_ops modes[MODE__MAX] = {
     [MODE_PER_PARTICIPANT] = {
         .has_turns = true,
         .burns_banks = true,
-        .set_up = nothing_set_up,
-        .burn = bank_burn,
-        .left = bank_of,
+        .set_up = banks_set_up,
+        .burn = control_burn,
+        .left = control_left,
+        .span = control_span,
         .of_session = no_session_clock,
-        .of_participant = bank_of,
+        .of_participant = control_left,
         .first = turn_first,
         .next = turn_next,
         .hand_over = bank_hand_over,
@@ -259,6 +249,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .set_up = cycle_set_up,
         .burn = cycle_burn,
         .left = cycle_left,
+        .span = mode_span_of_left,
         .of_session = cycle_clock,
         .of_participant = own_bank,
         .first = turn_first,
@@ -271,6 +262,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .set_up = global_set_up,
         .burn = global_burn,
         .left = global_left,
+        .span = mode_span_of_left,
         .of_session = global_clock,
         .of_participant = global_left,
         .first = turn_first,
@@ -283,6 +275,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .set_up = nothing_set_up,
         .burn = elapsed_burn,
         .left = limit_left,
+        .span = mode_span_of_left,
         .of_session = limit_clock,
         .of_participant = no_bank,
         .first = turn_first,
@@ -324,11 +317,17 @@ mode_charge(struct session *s, int64_t at)
 }
 
 int64_t
+mode_span_of_left(const struct session *s)
+{
+    return mode_ops(s->mode)->left(s, s->active, 0);
+}
+
+int64_t
 mode_deadline(const struct session *s)
 {
-    int64_t left = mode_ops(s->mode)->left(s, s->active, 0);
+    int64_t span = mode_ops(s->mode)->span(s);
 
-    return left > 0 ? s->cycle_started_at + left : 0;
+    return span > 0 ? s->cycle_started_at + span : 0;
 }
 
 int64_t

@@ -22,6 +22,9 @@ struct mode_ops {
      * nobody is, in modes without turns); the others: what is shown as time_remaining_ms.
      */
     int64_t (*left)(const struct session *s, int32_t place, int64_t open);
+    /* The running time from the last charge until the clock of who is on stands at zero; 0 or
+     * less: it never does. */
+    int64_t (*span)(const struct session *s);
     int64_t (*of_session)(const struct session *s, int64_t open);
     int64_t (*of_participant)(const struct session *s, int32_t place, int64_t open);
     /* Whose turn is the first, and who follows the open turn in rotation; -1: nobody is there.
@@ -46,6 +49,8 @@ const struct mode_ops *mode_ops(enum sync_mode mode);
 bool mode_is_before(const struct session *s, int32_t a, int32_t b);
 /* What is left of a bank, 0 or more. */
 int64_t mode_left_of(int64_t bank, int64_t elapsed);
+/* The span of a mode where nothing but the clock that is shown runs out. */
+int64_t mode_span_of_left(const struct session *s);
 /* The turn of s->active has ended, and no other follows. */
 void mode_turn_count(struct session *s);
 /* Book the running time from cycle_started_at up to `at` (not before it). */

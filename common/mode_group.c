@@ -154,6 +154,7 @@ const struct mode_ops mode_per_group = {
     .set_up = group_set_up,
     .burn = group_burn,
     .left = group_left,
+    .span = mode_span_of_left,
     .of_session = no_session_clock,
     .of_participant = group_left,
     .first = group_first,

@@ -29,6 +29,10 @@
 #define SESSION_PENALTY_MAX 1024
 #define SESSION_CYCLES_DEFAULT 1000
 #define SESSION_CYCLES_MAX 100000
+#define SESSION_STAGES_MAX 5
+#define SESSION_MOVES_MAX 200 /* of a block or a stage */
+#define SESSION_PERIODS_MAX 100
+#define SESSION_PERIOD_MAX_MS 3600000
 #define SESSION_IDLE_MS (24 * 3600 * 1000LL)
 
 enum sync_mode {
@@ -93,6 +97,20 @@ enum timeout_action {
     TIMEOUT__MAX
 };
 
+/* How the banks of mode per_participant burn and what a hand-over brings (control.h). */
+enum control_type {
+    CONTROL_NONE, /* nothing was said: as CONTROL_FISCHER */
+    CONTROL_FISCHER,
+    CONTROL_DELAY,
+    CONTROL_BRONSTEIN,
+    CONTROL_BYOYOMI,
+    CONTROL_CANADIAN,
+    CONTROL_HOURGLASS,
+    CONTROL_PER_MOVE,
+    CONTROL_STAGES,
+    CONTROL__MAX
+};
+
 enum participant_out { OUT_NONE, OUT_REMOVED, OUT_ELIMINATED, OUT__MAX };
 
 /* Wire words: "per_participant", "running", "session_created", "timeout", ...; "" for the 0
@@ -103,13 +121,28 @@ const char *event_type_name(enum event_type t);
 const char *change_reason_name(enum change_reason r);
 const char *participant_out_name(enum participant_out o);
 const char *timeout_action_name(enum timeout_action a); /* of TIMEOUT_NONE: "notify" */
+const char *control_type_name(enum control_type t);
 /* The member with that wire word, or the 0 member. */
 enum sync_mode sync_mode_parse(const char *s);
 enum timeout_action timeout_action_parse(const char *s); /* knows the aliases */
+enum control_type control_type_parse(const char *s);
 /* Whether it hands a turn over, or is about one. */
 bool timeout_action_needs_turns(enum timeout_action a);
 /* Completed, expired or cancelled: it never changes again, but may be deleted. */
 bool sync_status_is_terminal(enum sync_status s);
+
+/* The parameters of a time control; what its type does not have is 0. */
+struct time_stage {
+    int64_t moves; /* 0 in the last one */
+    int64_t add_ms, increment_ms;
+};
+struct time_control {
+    enum control_type type;
+    int64_t increment_ms; /* fischer: as the session's */
+    int64_t delay_ms, periods, period_ms, moves;
+    int32_t n_stages;
+    struct time_stage stages[SESSION_STAGES_MAX];
+};
 
 struct participant {
     char id[ID_LEN + 1];
@@ -120,6 +153,8 @@ struct participant {
     int64_t allotted_ms;   /* bank as created, moved by adjustments */
     int64_t time_used_ms;  /* wall time of own turns without pauses, as of the last change */
     int64_t cycle_count;
+    int64_t overtime_ms; /* byoyomi, canadian: left of the running period or block */
+    int64_t periods_left, moves_left, stage; /* 0 where the control has none */
     enum participant_out out;
     bool has_expired; /* per_group: its group's counts */
     bool dirty;       /* touched since the last session_clean */
@@ -144,19 +179,20 @@ struct session {
     char epoch[EPOCH_MAX];     /* this life of the session */
     int64_t total_time_ms;     /* global: the bank left as of cycle_started_at */
     int64_t time_per_cycle_ms; /* -1 unset (JSON null) */
-    int64_t increment_ms;
-    int64_t max_time_ms; /* -1 unset (omitted) */
+    int64_t increment_ms;      /* in a draft -1: it was not sent */
+    int64_t max_time_ms;       /* -1 unset (omitted) */
     int64_t created_at, updated_at, session_started_at, session_completed_at;
     int64_t cycle_started_at; /* last charge of the open turn */
     int64_t paused_at, paused_total_ms;
-    int64_t paused_charged_at; /* up to where paused_total_ms counts, while paused */
-    int64_t cycle_number;      /* 0 before start */
-    int64_t turn_used_ms;      /* running time of the open turn that is already charged */
-    int64_t cycle_left_ms;     /* per_cycle: what the cycle has left as of cycle_started_at */
-    int64_t allotted_ms;       /* global: the bank as created */
-    int64_t time_used_ms;      /* global, count_up: running time as of the last change */
-    int32_t active;            /* place in p[], -1 none */
-    int32_t first;             /* who begins, place in p[]; -1: by rotation */
+    int64_t paused_charged_at;   /* up to where paused_total_ms counts, while paused */
+    int64_t cycle_number;        /* 0 before start */
+    int64_t turn_used_ms;        /* running time of the open turn that is already charged */
+    int64_t cycle_left_ms;       /* per_cycle: what the cycle has left as of cycle_started_at */
+    int64_t allotted_ms;         /* global: the bank as created */
+    int64_t time_used_ms;        /* global, count_up: running time as of the last change */
+    int32_t active;              /* place in p[], -1 none */
+    int32_t first;               /* who begins, place in p[]; -1: by rotation */
+    struct time_control control; /* never changes */
     bool auto_advance;
     int64_t max_cycles;     /* per_cycle, 0 unlimited */
     int64_t handed_over_at; /* when the last timed hand-over was committed */
@@ -214,8 +250,8 @@ struct change {
 /*
  * A draft is a session of which the caller has set id, mode, participants (id, group_id, index,
  * total_time_ms), groups (id, total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms,
- * max_time_ms, first, auto_advance, max_cycles, on_timeout (a place beyond the list: somebody
- * unknown), metadata, owner, epoch.
+ * max_time_ms, first, control, auto_advance, max_cycles, on_timeout (a place beyond the list:
+ * somebody unknown), metadata, owner, epoch.
  *
  * What is wrong with it is told one by one: the path of the field as in the create body, a
  * sentence and a word, borrowed until the call returns.

@@ -1,5 +1,6 @@
 /* How a session begins: what a draft must be, and what is filled in. */
 #include "arena.h"
+#include "control.h"
 #include "id.h"
 #include "mode.h"
 #include "session_change.h"
@@ -70,6 +71,7 @@ session_draft_check(const struct session *s, session_fault_fn *fault, void *ctx)
         session_fault_add(&to, "action_on_timeout.winner_participant_id",
                           "Participant not found in session", "invalid_value");
     mode_check(s, &to);
+    control_check(s, &to);
     return to.n;
 }
 
@@ -114,6 +116,8 @@ session_create(struct session *s, int64_t now_ms, struct change *c, struct fail 
     s->status = STATUS_PENDING;
     s->version = 0;
     s->created_at = now_ms;
+    if (s->increment_ms < 0)
+        s->increment_ms = s->control.increment_ms;
     metadata_flatten(s->metadata);
     if (s->mode == MODE_PER_CYCLE && s->max_cycles == 0 && goes_on_alone(s))
         s->max_cycles = SESSION_CYCLES_DEFAULT;

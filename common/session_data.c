@@ -71,6 +71,26 @@ static const char *const timeout_names[TIMEOUT__MAX] = {
     "notify", "notify", "end_session", "skip_cycle", "auto_action", "eliminate",
 };
 
+static const char *const control_names[CONTROL__MAX] = {
+    "",         "fischer",   "delay",    "bronstein", "byoyomi",
+    "canadian", "hourglass", "per_move", "stages",
+};
+
+const char *
+control_type_name(enum control_type t)
+{
+    return t < CONTROL__MAX ? control_names[t] : "";
+}
+
+enum control_type
+control_type_parse(const char *s)
+{
+    for (int t = CONTROL_FISCHER; t < CONTROL__MAX; t++)
+        if (strcmp(s, control_names[t]) == 0)
+            return (enum control_type)t;
+    return CONTROL_NONE;
+}
+
 static const struct {
     const char *word;
     enum timeout_action action;
@@ -137,6 +157,7 @@ session_init(struct session *s)
 {
     memset(s, 0, sizeof(*s));
     s->time_per_cycle_ms = -1;
+    s->increment_ms = -1;
     s->max_time_ms = -1;
     s->active = -1;
     s->first = -1;

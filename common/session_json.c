@@ -1,6 +1,8 @@
 #include "session_json.h"
 
 #include "buf.h"
+#include "control.h"
+#include "mode.h"
 
 /* Names and punctuation are literals of known length: one memcpy each. */
 #define LIT(out, text) buf_add(out, text, sizeof(text) - 1)
@@ -63,6 +65,18 @@ group_id_add(struct buf *out, const struct session *s, const struct participant 
 }
 
 static void
+counters_add(struct buf *out, const struct session *s, size_t k, int64_t now)
+{
+    struct control_counters c;
+
+    control_count(s, (int32_t)k, mode_open(s, now), &c);
+    ms_add(out, ",\"delay_left_ms\":", c.delay_left_ms);
+    ms_add(out, ",\"periods_left\":", c.periods_left);
+    ms_add(out, ",\"moves_left\":", c.moves_left);
+    ms_add(out, ",\"stage\":", c.stage);
+}
+
+static void
 participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
 {
     const struct participant *p = &s->p[k];
@@ -89,6 +103,8 @@ participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
         LIT(out, ",\"out\":");
         word_add(out, participant_out_name(p->out));
     }
+    if (s->control.type != CONTROL_NONE)
+        counters_add(out, s, k, now);
     buf_char(out, '}');
 }
 
@@ -247,6 +263,55 @@ policy_add(struct buf *out, const struct session *s)
 }
 
 static void
+stages_add(struct buf *out, const struct time_control *control)
+{
+    for (int32_t k = 0; k < control->n_stages; k++) {
+        const struct time_stage *stage = &control->stages[k];
+
+        buf_str(out, k == 0 ? ",\"stages\":[{" : ",{");
+        if (stage->moves > 0) {
+            LIT(out, "\"moves\":");
+            buf_i64(out, stage->moves);
+            buf_char(out, ',');
+        }
+        LIT(out, "\"add_ms\":");
+        buf_i64(out, stage->add_ms);
+        LIT(out, ",\"increment_ms\":");
+        buf_i64(out, stage->increment_ms);
+        buf_char(out, '}');
+    }
+    if (control->n_stages > 0)
+        buf_char(out, ']');
+}
+
+/* What a type has is never 0. */
+static void
+parameter_add(struct buf *out, const char *name, int64_t value)
+{
+    if (value > 0)
+        ms_add(out, name, value);
+}
+
+static void
+control_add(struct buf *out, const struct session *s)
+{
+    const struct time_control *control = &s->control;
+
+    if (control->type == CONTROL_NONE)
+        return;
+    LIT(out, ",\"time_control\":{\"type\":");
+    word_add(out, control_type_name(control->type));
+    if (control->type == CONTROL_FISCHER)
+        ms_add(out, ",\"increment_ms\":", control->increment_ms);
+    parameter_add(out, ",\"delay_ms\":", control->delay_ms);
+    parameter_add(out, ",\"periods\":", control->periods);
+    parameter_add(out, ",\"moves\":", control->moves);
+    parameter_add(out, ",\"period_ms\":", control->period_ms);
+    stages_add(out, control);
+    buf_char(out, '}');
+}
+
+static void
 timeout_add(struct buf *out, const struct session *s)
 {
     if (s->last_timeout.version == 0)
@@ -315,6 +380,7 @@ extras_add(struct buf *out, const struct session *s, int64_t now)
     time_or_null(out, s->paused_at);
     LIT(out, ",\"paused_total_ms\":");
     buf_i64(out, s->paused_total_ms);
+    control_add(out, s);
     policy_add(out, s);
     timeout_add(out, s);
     if (deadline != 0) {

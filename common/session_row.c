@@ -2,6 +2,7 @@
 
 #include "arena.h"
 #include "buf.h"
+#include "control.h"
 #include "mode.h"
 #include "row.h"
 #include "session.h"
@@ -60,6 +61,27 @@ static const struct row_field timeout_fields[] = {
     { 0,   ROW_END,  0,                     0,                       0,  0, 0 },
 };
 
+#define STAGE(k, tag_moves, tag_add, tag_increment)                                           \
+    { tag_moves,     ROW_I64, H(control.stages[k].moves),        0, 0, 0, SESSION_MOVES_MAX },\
+    { tag_add,       ROW_I64, H(control.stages[k].add_ms),       0, 0, 0, ROW_SPAN_MAX },     \
+    { tag_increment, ROW_I64, H(control.stages[k].increment_ms), 0, 0, 0, ROW_SPAN_MAX }
+
+static const struct row_field control_fields[] = {
+    { 't', ROW_ENUM, H(control.type),      CONTROL__MAX, 0, 0, 0 },
+    { 'i', ROW_I64,  H(control.increment_ms), 0,         0, 0, ROW_SPAN_MAX },
+    { 'd', ROW_I64,  H(control.delay_ms),  0,            0, 0, ROW_SPAN_MAX },
+    { 'n', ROW_I64,  H(control.periods),   0,            0, 0, SESSION_PERIODS_MAX },
+    { 'p', ROW_I64,  H(control.period_ms), 0,            0, 0, SESSION_PERIOD_MAX_MS },
+    { 'm', ROW_I64,  H(control.moves),     0,            0, 0, SESSION_MOVES_MAX },
+    { 's', ROW_I32,  H(control.n_stages),  0,            0, 0, SESSION_STAGES_MAX },
+    STAGE(0, 'A', 'B', 'C'),
+    STAGE(1, 'D', 'E', 'F'),
+    STAGE(2, 'G', 'H', 'I'),
+    STAGE(3, 'J', 'K', 'L'),
+    STAGE(4, 'M', 'N', 'O'),
+    { 0,   ROW_END,  0,                    0,            0, 0, 0 },
+};
+
 static const struct row_field participant_fields[] = {
     { 'i', ROW_TEXT, P(id),            ID_LEN + 1, 0, 0, 0 },
     { 'g', ROW_TEXT, P(group_id),      ID_LEN + 1, 0, 0, 0 },
@@ -69,6 +91,10 @@ static const struct row_field participant_fields[] = {
     { 'A', ROW_I64,  P(allotted_ms),   0,          0, 0, ROW_SPAN_MAX },
     { 'u', ROW_I64,  P(time_used_ms),  0,          0, 0, ROW_SPAN_MAX },
     { 'c', ROW_I64,  P(cycle_count),   0,          0, 0, ROW_COUNT_MAX },
+    { 'v', ROW_I64,  P(overtime_ms),   0,          0, 0, ROW_SPAN_MAX },
+    { 'p', ROW_I64,  P(periods_left),  0,          0, 0, SESSION_PERIODS_MAX },
+    { 'm', ROW_I64,  P(moves_left),    0,          0, 0, SESSION_MOVES_MAX },
+    { 's', ROW_I64,  P(stage),         0,          0, 0, SESSION_STAGES_MAX },
     { 'O', ROW_ENUM, P(out),           OUT__MAX,   0, 0, 0 },
     { 'e', ROW_BOOL, P(has_expired),   0,          0, 0, 0 },
     { 0,   ROW_END,  0,                0,          0, 0, 0 },
@@ -129,6 +155,10 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
     if (is_new && s->on_timeout.type != TIMEOUT_NONE) {
         row_encode(&row, timeout_fields, s);
         emit(&row, fn, ctx, "t");
+    }
+    if (is_new && s->control.type != CONTROL_NONE) {
+        row_encode(&row, control_fields, s);
+        emit(&row, fn, ctx, "k");
     }
     for (size_t k = 0; k < s->n; k++) {
         if (!all && !s->p[k].dirty)
@@ -236,6 +266,8 @@ session_field_set(struct session *s, const char *name, size_t name_len, const ch
         return header_set(s, value, len, f);
     if (name_len == 1 && *name == 't')
         return row_decode(value, len, timeout_fields, s, f);
+    if (name_len == 1 && *name == 'k')
+        return row_decode(value, len, control_fields, s, f);
     if (name_len == 1 && *name == 'm')
         return metadata_set(s, value, len, f);
     if (name_len < 2 || (name[0] != 'p' && name[0] != 'g') || name[1] != ':')
@@ -328,6 +360,8 @@ session_fields_done(struct session *s, struct fail *f)
         return fail_log(f, RC_STATE_UNREADABLE, "a place beyond the list");
     if (!groups_are_whole(s))
         return fail_log(f, RC_STATE_UNREADABLE, "groups are missing, or out of place");
+    if (!control_is_whole(s))
+        return fail_log(f, RC_STATE_UNREADABLE, "a time control without its parameters");
     if (!somebody_is_in(s))
         return fail_log(f, RC_STATE_UNREADABLE, "nobody is left to take a turn");
     if (!turn_is_whole(s) || !times_are_whole(s))

@@ -40,13 +40,17 @@ static const struct member participant[] = {
     { "participant_index", COUNT, true, "Place in the rotation." },
     { "total_time_ms", COUNT, true, "Bank left as of the session's cycle_started_at." },
     { "time_used_ms", COUNT, true, "Time of own turns, without pauses, as of the last change." },
-    { "time_remaining_ms", COUNT, false, "Bank left at server_time; per_group: the group's, global: the session's, count_up: left out." },
+    { "time_remaining_ms", COUNT, false, "Bank left at server_time, and once it is gone what is left of the running period or block; per_group: the group's, global: the session's, count_up: left out." },
     { "cycle_count", COUNT, true, "Turns that have ended." },
     { "is_active", FLAG, true, "Whether this is whose turn it is." },
     { "has_expired", FLAG, true, "Whether the bank has been used up." },
     { "group_id", UUID, false, "As it was sent; per_group: always there." },
     { "allotted_ms", COUNT, true, "The bank as created." },
     { "out", "'type':'string','enum':['removed','eliminated']", false, "Why this one takes no more turns." },
+    { "delay_left_ms", COUNT, false, "delay: free time that the open turn, or else the next one, has at server_time; 0 at zero." },
+    { "periods_left", COUNT, false, "byoyomi: periods that are not used up at server_time, the running one included." },
+    { "moves_left", COUNT, false, "canadian: turns left in the block. stages: in the stage; the last one has none." },
+    { "stage", "'type':'integer','minimum':1", false, "stages: which one it is." },
     { NULL, NULL, false, NULL },
 };
 
@@ -59,6 +63,55 @@ static const struct member group[] = {
     { "has_expired", FLAG, true, "Whether the bank has been used up." },
     { "members", "'type':'array','items':{" UUID "}", true, "The participants that share the bank." },
     { NULL, NULL, false, NULL },
+};
+
+#define CONTROL_TYPE(word) { "type", "'type':'string','const':'" word "'", true, "Which time control it is." }
+#define PERIOD { "period_ms", COUNT, true, "How long a period or block is." }
+#define NO_MORE { NULL, NULL, false, NULL }
+#define CONTROLS                                                                              \
+    "'oneOf':[{" REF("FischerControl") "},{" REF("DelayControl") "},{" REF("BronsteinControl") \
+    "},{" REF("ByoyomiControl") "},{" REF("CanadianControl") "},{" REF("HourglassControl")     \
+    "},{" REF("PerMoveControl") "},{" REF("StagesControl") "}]"
+
+static const struct member fischer[] = {
+    CONTROL_TYPE("fischer"),
+    { "increment_ms", COUNT, true, "What a hand-over adds." },
+    NO_MORE,
+};
+static const struct member delay[] = {
+    CONTROL_TYPE("delay"),
+    { "delay_ms", COUNT, true, "For how long a turn is free." },
+    NO_MORE,
+};
+static const struct member bronstein[] = {
+    CONTROL_TYPE("bronstein"),
+    { "delay_ms", COUNT, true, "How much of a turn a hand-over gives back at most." },
+    NO_MORE,
+};
+static const struct member byoyomi[] = {
+    CONTROL_TYPE("byoyomi"),
+    { "periods", COUNT, true, "How many there are." },
+    PERIOD,
+    NO_MORE,
+};
+static const struct member canadian[] = {
+    CONTROL_TYPE("canadian"),
+    { "moves", COUNT, true, "How many turns a block is for." },
+    PERIOD,
+    NO_MORE,
+};
+static const struct member hourglass[] = { CONTROL_TYPE("hourglass"), NO_MORE };
+static const struct member per_move[] = { CONTROL_TYPE("per_move"), NO_MORE };
+static const struct member stage[] = {
+    { "moves", COUNT, false, "How many turns it has; left out in the last one." },
+    { "add_ms", COUNT, true, "What the bank gets when it has ended." },
+    { "increment_ms", COUNT, true, "What each hand-over in it adds." },
+    NO_MORE,
+};
+static const struct member stages[] = {
+    CONTROL_TYPE("stages"),
+    { "stages", LIST("Stage"), true, "In their order." },
+    NO_MORE,
 };
 
 static const struct member action_on_timeout[] = {
@@ -114,6 +167,7 @@ static const struct member state[] = {
     { "cycle_number", COUNT, true, "0 before the start, then 1 for the first turn." },
     { "paused_at", INSTANT_OR_NULL, true, "Since when the session is paused." },
     { "paused_total_ms", COUNT, true, "Time spent paused, as of the last change." },
+    { "time_control", CONTROLS, false, "As created, with what was left out of it." },
     { "auto_advance", FLAG, true, "Whether the turn is handed over when its time is up." },
     { "max_cycles", COUNT, false, "per_cycle: how many turns there are." },
     { "action_on_timeout", REF("ActionOnTimeout"), false, "What happens when a clock reaches zero." },
@@ -199,6 +253,15 @@ static const struct {
     { "SyncStateMinimal", state, true, "A session without its participants and groups." },
     { "Participant", participant, false, "One who takes turns." },
     { "Group", group, false, "Participants who share a bank." },
+    { "FischerControl", fischer, false, "Each hand-over adds to the bank." },
+    { "DelayControl", delay, false, "The beginning of every turn is free." },
+    { "BronsteinControl", bronstein, false, "A hand-over gives back what the turn took, up to a limit." },
+    { "ByoyomiControl", byoyomi, false, "Periods after the bank; one used up is lost." },
+    { "CanadianControl", canadian, false, "Blocks of time for several turns together after the bank." },
+    { "HourglassControl", hourglass, false, "What burns for one runs to the other." },
+    { "PerMoveControl", per_move, false, "Every turn has the whole bank." },
+    { "StagesControl", stages, false, "Time is added after so many turns." },
+    { "Stage", stage, false, "One stage of such a control." },
     { "ActionOnTimeout", action_on_timeout, false, "What happens when a clock reaches zero." },
     { "LastTimeout", last_timeout, false, "A clock that reached zero." },
     { "Result", result, false, "How a session ended." },

@@ -3,6 +3,7 @@
 #include "common/arena.h"
 #include "common/field.h"
 #include "common/session.h"
+#include "fcgi/api/session_control.h"
 
 #include <json-c/json.h>
 #include <string.h>
@@ -136,7 +137,11 @@ const struct field session_create_fields[] = {
     { .name = "increment_ms", .type = F_INT, .label = "Increment", .min = 0, .max = 60000,
       .too_small = "Increment must be non-negative",
       .too_big = "Increment cannot exceed 60000ms (1 minute)",
-      .doc = "per_participant: added to a bank at each hand-over (Fischer). Elsewhere stored and returned." },
+      .doc = "per_participant: added to a bank at each hand-over, short for the time_control fischer; "
+             "beside another one it is refused. Elsewhere stored and returned." },
+    { .name = "time_control", .type = F_OBJECT, .label = "Time control", .items = session_control_types,
+      .variants = session_control_variants,
+      .doc = "per_participant only: how banks burn, and what a hand-over brings to one who is not at zero." },
     { .name = "max_time_ms", .type = F_INT, AMOUNT("Max time"),
       .doc = "count_up: where the session ends. Elsewhere stored and returned." },
     { .name = "active_participant_id", .type = F_UUID, .label = "Active participant ID",
@@ -263,7 +268,7 @@ static void
 fill(struct session *s, struct json_object *body, const char *owner)
 {
     const char *id = body_str(body, "session_id");
-    struct json_object *metadata = NULL, *timeout = NULL;
+    struct json_object *metadata = NULL, *timeout = NULL, *control = NULL;
 
     if (id != NULL)
         memcpy(s->id, id, ID_LEN + 1);
@@ -272,7 +277,7 @@ fill(struct session *s, struct json_object *body, const char *owner)
     s->mode = sync_mode_parse(body_str(body, "sync_mode"));
     s->total_time_ms = body_int(body, "total_time_ms", 0);
     s->time_per_cycle_ms = body_int(body, "time_per_cycle_ms", -1);
-    s->increment_ms = body_int(body, "increment_ms", 0);
+    s->increment_ms = body_int(body, "increment_ms", -1);
     s->max_time_ms = body_int(body, "max_time_ms", -1);
     if (owner != NULL)
         snprintf(s->owner, sizeof(s->owner), "%s", owner);
@@ -284,6 +289,8 @@ fill(struct session *s, struct json_object *body, const char *owner)
     s->first = place_of(s, body_str(body, "active_participant_id"));
     s->auto_advance = body_bool(body, "auto_advance", false);
     s->max_cycles = body_int(body, "max_cycles", 0);
+    if (json_object_object_get_ex(body, "time_control", &control))
+        session_control_draft(s, control);
     if (json_object_object_get_ex(body, "action_on_timeout", &timeout))
         fill_timeout(s, timeout);
 }

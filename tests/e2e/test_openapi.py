@@ -171,6 +171,23 @@ def test_a_cancelled_stopwatch_is_as_described(api):
     api.call("post", "/v1/sessions/{id}/cancel", 400, sent["session_id"])
 
 
+@pytest.mark.parametrize("control", [
+    {"type": "fischer"}, {"type": "delay", "delay_ms": 3000}, {"type": "bronstein", "delay_ms": 3000},
+    {"type": "byoyomi", "periods": 3, "period_ms": 10_000}, {"type": "canadian", "moves": 2, "period_ms": 30_000}, {"type": "hourglass"},
+    {"type": "per_move"}, {"type": "stages", "stages": [{"moves": 1}, {"add_ms": 5}]}], ids=lambda control: control["type"])
+def test_a_time_control_is_as_described(api, control):
+    sent = body(time_control=control)
+    state = api.call("post", "/v1/sessions", 201, json=sent).json()["data"]
+    assert state["time_control"]["type"] == control["type"]
+    for verb in ("start", "switch", "switch", "pause"):
+        api.call("post", "/v1/sessions/{id}/" + verb, 200, sent["session_id"])
+    # a description that lets anything pass would be none
+    schema = api.validator({"$ref": "#/components/schemas/SyncState"})
+    assert schema.is_valid(state)
+    for wrong in ({**state["time_control"], "surprise": 1}, {"type": "chess"}, {}):
+        assert not schema.is_valid({**state, "time_control": wrong})
+
+
 def test_a_removal_is_as_described(api):
     sent = changed()
     api.call("post", "/v1/sessions", 201, json=sent)
@@ -303,6 +320,19 @@ BODIES = [
     changed(increment_ms=0),
     changed(increment_ms=-1),
     changed(increment_ms=60_001),
+    *(changed(time_control=control) for control in (
+        {}, {"type": "fischer"}, {"increment_ms": 5}, {"type": "fischer", "increment_ms": 60_001}, {"type": "chess"}, {"type": 1}, [], "delay",
+        {"type": "delay"}, {"type": "delay", "delay_ms": 1}, {"type": "delay", "delay_ms": 0}, {"type": "delay", "delay_ms": 60_001},
+        {"type": "delay", "delay_ms": 5, "increment_ms": 5}, {"type": "delay", "delay_ms": "5"},
+        {"type": "bronstein", "delay_ms": 60_000}, {"type": "bronstein"}, {"type": "bronstein", "delay_ms": 5, "moves": 5},
+        {"type": "byoyomi", "periods": 1, "period_ms": 1000}, {"type": "byoyomi", "periods": 0, "period_ms": 1000},
+        {"type": "byoyomi", "periods": 100, "period_ms": 3_600_000}, {"type": "byoyomi", "periods": 101, "period_ms": 1000},
+        {"type": "byoyomi", "periods": 1, "period_ms": 999}, {"type": "byoyomi", "periods": 1, "period_ms": 3_600_001}, {"type": "byoyomi", "periods": 1},
+        {"type": "canadian", "moves": 1, "period_ms": 1000}, {"type": "canadian", "moves": 201, "period_ms": 1000}, {"type": "canadian", "period_ms": 1000},
+        {"type": "hourglass"}, {"type": "hourglass", "surprise": 1}, {"type": "per_move"}, {"type": "per_move", "delay_ms": 5},
+        {"type": "stages"}, {"type": "stages", "stages": []}, {"type": "stages", "stages": [{}]}, {"type": "stages", "stages": [{"moves": 1}] * 5 + [{}]},
+        {"type": "stages", "stages": [{"moves": 1, "add_ms": 86_400_000, "increment_ms": 60_000}, {}]}, {"type": "stages", "stages": [{"moves": 0}, {}]},
+        {"type": "stages", "stages": [{"add_ms": -1}]}, {"type": "stages", "stages": [{"surprise": 1}]}, {"type": "stages", "stages": [5]})),
     changed(metadata={"a": {"b": [1, None]}}),
     changed(metadata=[]),
     changed(metadata="x"),

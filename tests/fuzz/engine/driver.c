@@ -9,14 +9,16 @@
  *
  *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
  * ... [g=id,bank ... gm=group,item,id ...] [first=id adv=1 cycles= act= action= outcome=
- * penalty= winner=id] start, switch, pause, resume, complete, cancel, remove, delete  [v= cur=
- * next=] read; recover from=
+ * penalty= winner=id] [tc=type delay= periods= period= moves= stage=moves,add,increment ...]
+ * start, switch, pause, resume, complete, cancel, remove, delete  [v= cur= next=] read; recover
+ * from=
  *
  * Each change brings its audit record, some with a snapshot of the state after it, and "stored"
  * prints the fields as they are stored: what the records have to fold to.
  */
 #include "common/arena.h"
 #include "common/buf.h"
+#include "common/control.h"
 #include "common/event.h"
 #include "common/session.h"
 #include "common/session_json.h"
@@ -95,12 +97,61 @@ hold_fold(const struct change *c, int64_t now)
     hold_equal(&live, &mirror);
 }
 
+/* What a hand-over may bring at most. */
+static int64_t
+grant_max(const struct participant *was)
+{
+    const struct time_control *tc = &live.control;
+    int64_t most = 0;
+
+    switch (tc->type) {
+    case CONTROL_BRONSTEIN:
+        return tc->delay_ms;
+    case CONTROL_PER_MOVE:
+        return was->allotted_ms > was->total_time_ms ? was->allotted_ms - was->total_time_ms
+                                                     : 0;
+    case CONTROL_STAGES:
+        for (int32_t k = 0; k < tc->n_stages; k++)
+            if (tc->stages[k].add_ms + tc->stages[k].increment_ms > most)
+                most = tc->stages[k].add_ms + tc->stages[k].increment_ms;
+        return most;
+    default:
+        return live.increment_ms;
+    }
+}
+
+/* The counters of a time control, within what it says. */
+static void
+hold_control(const struct participant *was, const struct participant *is)
+{
+    const struct time_control *tc = &live.control;
+
+    HOLD(is->overtime_ms >= 0 && is->overtime_ms <= tc->period_ms);
+    HOLD(is->periods_left >= 0 && is->periods_left <= was->periods_left);
+    HOLD((is->periods_left == 0) == (is->overtime_ms == 0) || tc->type == CONTROL_CANADIAN);
+    HOLD(is->stage == was->stage || is->stage == was->stage + 1);
+    HOLD(tc->type != CONTROL_CANADIAN || (is->moves_left >= 1 && is->moves_left <= tc->moves));
+}
+
+/* An hourglass loses no sand while both sides have some. */
+static void
+hold_hourglass(void)
+{
+    const struct participant *was = before.p, *is = live.p;
+
+    if (live.control.type != CONTROL_HOURGLASS || was[0].has_expired || was[1].has_expired)
+        return;
+    HOLD(is[0].total_time_ms + is[1].total_time_ms ==
+         was[0].total_time_ms + was[1].total_time_ms);
+}
+
 /* What a mode, an increment or a hand-over may do to somebody's bank and mark. */
 static void
 hold_bank(const struct participant *was, const struct participant *is, bool handed_over,
           bool at_zero)
 {
-    int64_t grant = handed_over && !at_zero ? live.increment_ms : 0;
+    int64_t grant = handed_over && !at_zero ? grant_max(was) : 0;
+    size_t place = (size_t)(is - live.p);
 
     if (live.mode != MODE_PER_PARTICIPANT) {
         HOLD(is->total_time_ms == was->total_time_ms && is->group == was->group);
@@ -108,9 +159,12 @@ hold_bank(const struct participant *was, const struct participant *is, bool hand
         HOLD(!is->has_expired || !handed_over || live.status == STATUS_COMPLETED);
         return;
     }
-    HOLD(is->total_time_ms >= 0 && is->total_time_ms <= was->total_time_ms + grant);
+    HOLD(is->total_time_ms >= 0);
+    HOLD(is->total_time_ms <= was->total_time_ms + grant ||
+         live.control.type == CONTROL_HOURGLASS);
+    hold_control(was, is);
     HOLD(is->has_expired || !was->has_expired);
-    HOLD(is->has_expired == (is->total_time_ms == 0));
+    HOLD(is->has_expired == (control_left(&live, (int32_t)place, 0) == 0));
 }
 
 /* Whether k loses what `expired` loses: they are the same, or in one group. */
@@ -209,6 +263,7 @@ hold_change(const struct change *c, int64_t now)
         HOLD(live.n_groups == before.n_groups);
         for (size_t k = 0; k < live.n_groups; k++)
             hold_group(k);
+        hold_hourglass();
     }
     hold_times();
     hold_turn();
@@ -373,6 +428,52 @@ place_take(const char *id)
     return place < 0 ? SESSION_PARTICIPANTS_MAX : place;
 }
 
+/* fischer has its increment from inc=, which is not there for the others. */
+static void
+control_type_take(const char *word)
+{
+    live.control.type = control_type_parse(word);
+    if (live.control.type == CONTROL_FISCHER)
+        live.control.increment_ms = live.increment_ms;
+    else if (live.increment_ms == 0)
+        live.increment_ms = -1;
+}
+
+static void
+stage_take(char *spec)
+{
+    struct time_stage *stage = &live.control.stages[live.control.n_stages++];
+
+    stage->moves = strtoll(spec, &spec, 10);
+    HOLD(*spec == ',');
+    stage->add_ms = strtoll(spec + 1, &spec, 10);
+    HOLD(*spec == ',');
+    stage->increment_ms = strtoll(spec + 1, &spec, 10);
+}
+
+/* False: it is none of a time control. */
+static bool
+control_take(const char *key, char *value)
+{
+    struct time_control *tc = &live.control;
+
+    if (strcmp(key, "tc") == 0)
+        control_type_take(value);
+    else if (strcmp(key, "stage") == 0)
+        stage_take(value);
+    else if (strcmp(key, "delay") == 0)
+        tc->delay_ms = strtoll(value, NULL, 10);
+    else if (strcmp(key, "periods") == 0)
+        tc->periods = strtoll(value, NULL, 10);
+    else if (strcmp(key, "period") == 0)
+        tc->period_ms = strtoll(value, NULL, 10);
+    else if (strcmp(key, "moves") == 0)
+        tc->moves = strtoll(value, NULL, 10);
+    else
+        return false;
+    return true;
+}
+
 static void
 draft_take(const char *key, char *value)
 {
@@ -417,7 +518,7 @@ draft_take(const char *key, char *value)
     else if (strcmp(key, "winner") == 0)
         live.on_timeout.winner = place_take(value);
     else
-        HOLD(!"a key of create");
+        HOLD(control_take(key, value));
 }
 
 static char *

@@ -25,7 +25,7 @@ ENDED_TTL = 3600000
 BATCH = 2500
 T0 = 1795362403096
 OUT = {"": 0, "removed": 1, "eliminated": 2}
-NOT_BUILT = {"time_control", "add", "adjust"}  # what the engine cannot do yet, and is not asked for
+NOT_BUILT = {"add", "adjust"}  # what the engine cannot do yet, and is not asked for
 
 
 def uuid(rng):
@@ -109,7 +109,8 @@ def random_control(rng, body):
         del rule["stages"][-1]["moves"]
     if rule["type"] == "hourglass" and rng.random() < 0.9:
         del body["participants"][2:]
-        body["participants"][0].pop("out", None)
+        for one in body["participants"][:1]:
+            one.pop("out", None)
     if rule["type"] != "fischer":
         body["increment_ms"] = 0
     body["time_control"] = rule

@@ -576,6 +576,94 @@ test_schema(void **state)
     buf_fini(&out);
 }
 
+/* --- objects of several kinds --- */
+
+static const struct field shape_types[] = {
+    { .name = "type", .type = F_ENUM, .one_of = "dot|circle" },
+    { .type = F_END },
+};
+static const struct field dot_fields[] = {
+    { .name = "type", .type = F_ENUM, .one_of = "dot" },
+    { .type = F_END },
+};
+static const struct field circle_fields[] = {
+    { .name = "type", .type = F_ENUM, .required = true, .one_of = "circle" },
+    { .name = "radius", .type = F_INT, .required = true, .min = 1, .max = 9 },
+    { .type = F_END },
+};
+static const struct field_variant shapes[] = {
+    { "dot", dot_fields },
+    { "circle", circle_fields },
+    { NULL, NULL },
+};
+static const struct field shape_fields[] = {
+    { .name = "shape",
+      .type = F_OBJECT,
+      .items = shape_types,
+      .variants = shapes,
+      .doc = "What it is." },
+    { .type = F_END },
+};
+
+static void
+test_an_object_is_checked_as_the_kind_it_says(void **state)
+{
+    static const struct {
+        const char *text, *field, *code;
+    } cases[] = {
+        { "{\"shape\":{}}", NULL, NULL },
+        { "{\"shape\":{\"type\":\"dot\"}}", NULL, NULL },
+        { "{\"shape\":{\"type\":\"dot\",\"radius\":2}}", "shape.radius", "unrecognized_key" },
+        { "{\"shape\":{\"radius\":2}}", "shape.radius", "unrecognized_key" },
+        { "{\"shape\":{\"type\":\"circle\",\"radius\":2}}", NULL, NULL },
+        { "{\"shape\":{\"type\":\"circle\"}}", "shape.radius", "invalid_type" },
+        { "{\"shape\":{\"type\":\"circle\",\"radius\":10}}", "shape.radius", "too_big" },
+        { "{\"shape\":{\"type\":\"square\",\"side\":2}}", "shape.type", "invalid_value" },
+        { "{\"shape\":{\"type\":null}}", "shape.type", "invalid_value" },
+        { "{\"shape\":{\"type\":5}}", "shape.type", "invalid_value" },
+        { "{\"shape\":\"dot\"}", "shape", "invalid_type" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fail f = { .rc = RC_OK };
+        struct arena *mem = arena_new(4096);
+        struct json_object *json = NULL;
+        struct body b;
+
+        assert_int_equal(json_parse(cases[i].text, strlen(cases[i].text), &json, &f), RC_OK);
+        assert_int_equal(body_check(&b, shape_fields, json, true, mem, &f),
+                         cases[i].field == NULL ? RC_OK : RC_VALIDATION);
+        if (cases[i].field != NULL) {
+            assert_string_equal(b.issues->field, cases[i].field);
+            assert_string_equal(b.issues->code, cases[i].code);
+            assert_null(b.issues->next);
+        }
+        json_object_put(json);
+        arena_free(mem);
+    }
+}
+
+static void
+test_schema_of_an_object_of_several_kinds(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 4096);
+    field_schema(&out, shape_fields);
+    assert_string_equal(
+        buf_cstr(&out),
+        "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"shape\":"
+        "{\"oneOf\":[{\"type\":\"object\",\"additionalProperties\":false,\"properties\":"
+        "{\"type\":{\"type\":\"string\",\"enum\":[\"dot\"]}}},"
+        "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":"
+        "{\"type\":{\"type\":\"string\",\"enum\":[\"circle\"]},"
+        "\"radius\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":9,\"examples\":[1]}},"
+        "\"required\":[\"type\",\"radius\"]}],\"description\":\"What it is.\"}}}");
+    buf_fini(&out);
+}
+
 /* Arrays of plain values: one field without a name says what each has to be. */
 static void
 test_arrays_of_values(void **state)
@@ -634,6 +722,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_fault_before_any_check, setup, teardown),
         cmocka_unit_test(test_what_is_spared_is_not_missed),
         cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_an_object_is_checked_as_the_kind_it_says),
+        cmocka_unit_test(test_schema_of_an_object_of_several_kinds),
         cmocka_unit_test(test_arrays_of_values),
     };
 

@@ -321,6 +321,8 @@ fill_all(struct session *s)
     s->result.reason = REASON_TIMEOUT;
     s->result.expired = s->result.winner = 0;
     s->max_cycles = 9;
+    s->control.type = CONTROL_DELAY;
+    s->control.delay_ms = 3000;
     s->on_timeout.type = TIMEOUT_END_SESSION;
     s->on_timeout.winner = 0;
     snprintf(s->on_timeout.action, sizeof s->on_timeout.action, "fold");
