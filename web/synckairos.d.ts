@@ -177,6 +177,70 @@ export interface CommandOptions {
   expectedVersion?: number;
   /** The state that the command is meant for. Default: the newest known here, else it is read. */
   state?: SyncState;
+  /**
+   * 1 to 255 visible ASCII characters: the same key is carried out once, also after a reload of
+   * the page. Default: a random one for each call. With a key the version is never exchanged.
+   */
+  idempotencyKey?: string;
+  /** Leave the participants out of the answer (Prefer: return=minimal). */
+  minimal?: boolean;
+}
+
+/** What a command resolves to with `minimal: true`. */
+export type MinimalState = Omit<SyncState, 'participants'> & { participants?: undefined };
+
+/** Exactly one of the two times; the result is between 0 and 24 h. */
+export type Adjustment = { reason: string } & (
+  | { total_time_ms: number; add_ms?: undefined }
+  | { add_ms: number; total_time_ms?: undefined }
+);
+
+export interface ListOptions {
+  status?: SyncStatus;
+  /** 1..100, default 20. */
+  limit?: number;
+  /** `next_cursor` of the page before. */
+  cursor?: string;
+  /** Whose sessions; for services only. */
+  owner?: string;
+}
+
+export interface SessionList {
+  sessions: SyncState[];
+  next_cursor?: string;
+}
+
+export interface SessionBatch {
+  sessions: SyncState[];
+  /** Ids that do not exist. */
+  missing: string[];
+}
+
+export interface EventsOptions {
+  /** 1..200, default 50. */
+  limit?: number;
+  cursor?: string;
+}
+
+/** One record of the audit trail. */
+export interface SessionEvent {
+  version: number;
+  epoch: string;
+  event_type: string;
+  timestamp: Instant;
+  participant_id?: string;
+  group_id?: string;
+  time_remaining_ms?: number;
+  time_elapsed_ms?: number;
+  cycle_number?: number;
+  actor?: string;
+  reason?: string;
+}
+
+export interface SessionEvents {
+  events: SessionEvent[];
+  recorded_up_to?: { epoch: string; version: number };
+  next_cursor?: string;
 }
 
 export interface SwitchOptions extends CommandOptions {
@@ -192,7 +256,7 @@ export interface ClientOptions {
   /** Default: baseUrl with ws(s): and /ws. */
   wsUrl?: string;
   fetch?: typeof fetch;
-  WebSocket?: new (url: string) => WebSocket;
+  WebSocket?: new (url: string, protocols?: string[]) => WebSocket;
   /** A monotonic clock in milliseconds. Default: performance.now(). */
   now?: () => number;
   /** How long one request may take, ms. Default 5000. */
@@ -201,6 +265,8 @@ export interface ClientOptions {
   retryForMs?: number;
   /** A request got lost, and is sent again after delayMs. */
   onRetry?: (info: { error: SyncKairosError; delayMs: number }) => void;
+  /** A JSON Web Token, or what gets a valid one; asked before every request. */
+  token?: string | (() => string | undefined | Promise<string | undefined>);
 }
 
 export interface ErrorDetail {
@@ -282,13 +348,53 @@ export class SyncKairosClient {
 
   create(params: CreateSession): Promise<SyncState>;
   get(sessionId: string): Promise<SyncState>;
+  start(sessionId: string, options: CommandOptions & { minimal: true }): Promise<MinimalState>;
   start(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  pause(sessionId: string, options: CommandOptions & { minimal: true }): Promise<MinimalState>;
+  pause(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  resume(sessionId: string, options: CommandOptions & { minimal: true }): Promise<MinimalState>;
+  resume(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  complete(sessionId: string, options: CommandOptions & { minimal: true }): Promise<MinimalState>;
+  complete(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+  cancel(sessionId: string, options: CommandOptions & { minimal: true }): Promise<MinimalState>;
+  cancel(sessionId: string, options?: CommandOptions): Promise<SyncState>;
   /** After a lost answer it may resolve to the whole state. */
   switch(sessionId: string, options?: SwitchOptions): Promise<SwitchResult>;
-  pause(sessionId: string, options?: CommandOptions): Promise<SyncState>;
-  resume(sessionId: string, options?: CommandOptions): Promise<SyncState>;
-  complete(sessionId: string, options?: CommandOptions): Promise<SyncState>;
-  cancel(sessionId: string, options?: CommandOptions): Promise<SyncState>;
+
+  /** Add somebody; a random participant_id is made when it is left out, and the index is the next. */
+  addParticipant(
+    sessionId: string,
+    participant: Partial<CreateParticipant> & { total_time_ms: number },
+    options?: CommandOptions,
+  ): Promise<SyncState>;
+  /** Correct a clock: what is left to somebody, with the reason for the record. */
+  adjust(
+    sessionId: string,
+    participantId: string,
+    adjustment: Adjustment,
+    options?: CommandOptions,
+  ): Promise<SyncState>;
+  /** Take somebody out of the rotation; CONFLICT for the one who is active. */
+  removeParticipant(
+    sessionId: string,
+    participantId: string,
+    options?: CommandOptions,
+  ): Promise<SyncState>;
+
+  /** The caller's own sessions, newest first. */
+  list(options?: ListOptions): Promise<SessionList>;
+  /** Up to 50 sessions at once. */
+  batch(sessionIds: string[]): Promise<SessionBatch>;
+  /**
+   * For those who cannot watch: the state if it is another one than the newest known here, or than
+   * `since`; else null.
+   */
+  poll(
+    sessionId: string,
+    since?: { version: number; epoch?: string },
+  ): Promise<SyncState | null>;
+  /** The audit trail, also of a session that was deleted. */
+  events(sessionId: string, options?: EventsOptions): Promise<SessionEvents>;
   /** Also succeeds when the session does not exist. */
   delete(sessionId: string): Promise<void>;
   /** Each call is also a measurement of the server's clock. */

@@ -13,9 +13,11 @@
  * ServerClock.
  *
  * Lost answers. A request that ends in a network error, a time-out, 502, 503 or 504 may or may
- * not have been carried out. Reads, `delete` and `create` are simply repeated. A command is
- * repeated with the `expected_version` of its first try, so that it happens at most once. When
- * the repetition is refused, the client reads the session and compares it with what it knew:
+ * not have been carried out. Reads and `delete` are simply repeated. A command, and `create`, is
+ * repeated with the Idempotency-Key and the `expected_version` of its first try: the server
+ * carries it out once and repeats its first answer. Where it no longer knows the key (64 others
+ * came in between), the version still sees to it that nothing happens twice. When the repetition
+ * is refused, the client reads the session and compares it with what it knew:
  *   - what the command asked for is true (started, paused, running again, completed, the turn
  *     that was to be handed over has ended): it resolves. Whether our own lost request or
  *     somebody's equal one did it cannot be told apart, and it happened once either way;
@@ -91,6 +93,11 @@ function openAt(state, at) {
   return Math.max(0, at - Date.parse(state.cycle_started_at));
 }
 
+function participantOf(state, participantId) {
+  const id = key(participantId);
+  return state.participants.find((p) => key(p.participant_id) === id);
+}
+
 /** What was left when the state was shown, brought up to `at`; no clock yet: as it was shown. */
 function shownAt(state, at) {
   const shown = state.time_remaining_ms;
@@ -106,8 +113,7 @@ function shownAt(state, at) {
  * clockAt.
  */
 export function remainingAt(state, participantId, at) {
-  const id = key(participantId);
-  const p = state.participants.find((x) => key(x.participant_id) === id);
+  const p = participantOf(state, participantId);
   if (!p || p.time_remaining_ms === undefined) return NaN;
   if (state.sync_mode === 'global') return shownAt(state, at);
   if (state.sync_mode === 'per_cycle') return p.total_time_ms;
@@ -115,7 +121,7 @@ export function remainingAt(state, participantId, at) {
   const group = state.groups?.find((x) => key(x.group_id) === key(p.group_id));
   const active = group
     ? key(state.active_group_id) === key(group.group_id)
-    : key(state.active_participant_id) === id;
+    : key(state.active_participant_id) === key(participantId);
   const bank = (group ?? p).total_time_ms;
   if (!active || state.status !== 'running' || !state.cycle_started_at) return bank;
   if (Number.isNaN(at)) return p.time_remaining_ms; // no clock yet: as of server_time
@@ -619,6 +625,21 @@ const COMMANDS = {
       s.cycle_number === before.cycle_number &&
       key(s.active_participant_id) === key(body.current_participant_id ?? null),
   },
+  add: {
+    from: ['pending', 'running', 'paused'],
+    happened: (s, before, body) => participantOf(s, body.participant_id) !== undefined,
+    open: (s, before, body) => participantOf(s, body.participant_id) === undefined,
+  },
+  adjust: {
+    from: ['pending', 'running', 'paused'],
+    happened: () => false, // no later state tells; the key has to
+    open: () => true,
+  },
+  remove: {
+    from: ['pending', 'running', 'paused'],
+    happened: (s, before, body, id) => participantOf(s, id)?.out === 'removed',
+    open: (s, before, body, id) => participantOf(s, id)?.out === undefined,
+  },
 };
 
 export class SyncKairosClient {
@@ -630,6 +651,7 @@ export class SyncKairosClient {
   #timeoutMs;
   #retryForMs;
   #onRetry;
+  #token;
   #clock;
   #known = new Map();
   #watches = new Set();
@@ -645,6 +667,8 @@ export class SyncKairosClient {
     this.#timeoutMs = options.timeoutMs ?? 5000;
     this.#retryForMs = options.retryForMs ?? 15000;
     this.#onRetry = options.onRetry ?? (() => {});
+    const { token } = options;
+    this.#token = typeof token === 'function' ? async () => token() : async () => token;
     this.#clock = new ServerClock(this.#now);
   }
 
@@ -689,10 +713,11 @@ export class SyncKairosClient {
   async create(params) {
     const own = params.session_id === undefined;
     const body = own ? { ...params, session_id: uuid() } : params;
+    const headers = { 'Idempotency-Key': uuid() };
     let lost = false;
     return this.#repeat(async () => {
       try {
-        return this.#learn((await this.#request('POST', '/sessions', body)).data, 'REST');
+        return this.#learn((await this.#request('POST', '/sessions', body, headers)).data, 'REST');
       } catch (e) {
         // The id is random and nobody else's: the lost request made it, and it was used since.
         if (own && lost && e.code === 'SESSION_EXISTS') return this.#read(body.session_id);
@@ -725,6 +750,64 @@ export class SyncKairosClient {
 
   async cancel(sessionId, options) {
     return this.#command('cancel', sessionId, options);
+  }
+
+  /** Add somebody: { participant_id?, participant_index?, total_time_ms, group_id? }. */
+  async addParticipant(sessionId, participant, options) {
+    const body = { participant_id: uuid(), ...participant };
+    return this.#command('add', sessionId, options, { path: '/participants', body });
+  }
+
+  /** Set (`total_time_ms`) or move (`add_ms`) what is left to somebody, with a `reason`. */
+  async adjust(sessionId, participantId, adjustment, options) {
+    const path = this.#participant(participantId);
+    return this.#command('adjust', sessionId, options, {
+      method: 'PATCH',
+      path,
+      body: adjustment,
+    });
+  }
+
+  /** Take somebody out of the rotation who is not active. */
+  async removeParticipant(sessionId, participantId, options) {
+    const path = this.#participant(participantId);
+    return this.#command('remove', sessionId, options, {
+      method: 'DELETE',
+      path,
+      participantId,
+    });
+  }
+
+  /** The caller's own sessions, newest first: { sessions, next_cursor? }. */
+  async list(options = {}) {
+    const { data } = await this.#repeat(() => this.#request('GET', this.#query('/sessions', options)));
+    for (const state of data.sessions) if (state.participants) this.#learn(state, 'REST');
+    return data;
+  }
+
+  /** Up to 50 sessions at once: { sessions, missing }. */
+  async batch(sessionIds) {
+    const body = { session_ids: sessionIds };
+    const { data } = await this.#repeat(() => this.#request('POST', '/sessions/batch', body));
+    for (const state of data.sessions) this.#learn(state, 'REST');
+    return data;
+  }
+
+  /**
+   * For those who cannot watch: the state when it is another one than the newest known here (or
+   * than `since`), else null.
+   */
+  async poll(sessionId, since = this.#known.get(key(sessionId))?.state) {
+    const query = { since_version: since?.version ?? 0, epoch: since?.epoch };
+    const path = this.#query(this.#path(sessionId, '/poll'), query);
+    const answer = await this.#repeat(() => this.#request('GET', path));
+    return answer && this.#learn(answer.data, 'REST');
+  }
+
+  /** The audit trail, also of a deleted session: { events, recorded_up_to?, next_cursor? }. */
+  async events(sessionId, options = {}) {
+    const path = this.#query(this.#path(sessionId, '/events'), options);
+    return (await this.#repeat(() => this.#request('GET', path))).data;
   }
 
   /** Delete a session; also succeeds when it does not exist. */
@@ -768,6 +851,15 @@ export class SyncKairosClient {
     return `/sessions/${encodeURIComponent(sessionId)}${verb}`;
   }
 
+  #participant(participantId) {
+    return `/participants/${encodeURIComponent(participantId)}`;
+  }
+
+  #query(path, options) {
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+  }
+
   async #read(sessionId) {
     return this.#learn((await this.#request('GET', this.#path(sessionId))).data, 'REST');
   }
@@ -780,12 +872,15 @@ export class SyncKairosClient {
     return state;
   }
 
-  /** The answer of a switch: a part of a state, shown at once; the push completes it. */
+  /**
+   * A part of a state, which the push completes. That of a switch is shown at once; without the
+   * participants it would show their old times, and is only kept as the newest version.
+   */
   #learnPart(part) {
     const id = key(part.session_id);
     const known = this.#known.get(id)?.state;
     if (known && sameLife(known, part) && isNewer(part, known)) {
-      this.#remember({ ...known, ...part }, true, 'REST');
+      this.#remember({ ...known, ...part }, true, part.participants && 'REST');
     }
     for (const watch of this.#watches) {
       if (key(watch.sessionId) !== id || watch.connected) continue;
@@ -807,43 +902,53 @@ export class SyncKairosClient {
         break;
       }
     }
+    if (!from) return;
     for (const watch of [...this.#watches])
       if (key(watch.sessionId) === id) watch.show(state, from);
   }
 
-  async #command(verb, sessionId, options = {}) {
-    const spec = COMMANDS[verb];
+  async #command(verb, sessionId, options = {}, request = {}) {
     const before =
       options.state ?? this.#known.get(key(sessionId))?.state ?? (await this.get(sessionId));
-    const body = { expected_version: options.expectedVersion ?? before.version };
+    const body = {
+      ...request.body,
+      expected_version: options.expectedVersion ?? before.version,
+    };
     if (verb === 'switch') {
       const current = options.currentParticipantId ?? before.active_participant_id;
       if (current) body.current_participant_id = current;
       if (options.nextParticipantId !== undefined)
         body.next_participant_id = options.nextParticipantId;
     }
+    return this.#repeat(this.#call(verb, sessionId, options, request, before, body));
+  }
+
+  /** What tries a command once, and knows what its earlier tries have come to. */
+  #call(verb, sessionId, options, request, before, body) {
     const call = {
-      verb,
       sessionId,
-      spec,
+      spec: COMMANDS[verb],
+      method: request.method ?? 'POST',
+      path: this.#path(sessionId, request.path ?? `/${verb}`),
+      participantId: request.participantId,
       before,
       body,
+      key: options.idempotencyKey ?? uuid(),
+      minimal: options.minimal === true,
       lost: false,
       aims: 0,
-      fixed: options.expectedVersion !== undefined,
+      fixed: options.expectedVersion !== undefined || options.idempotencyKey !== undefined,
     };
-    return this.#repeat(() => this.#try(call));
+    return () => this.#try(call);
   }
 
   async #try(call) {
+    const headers = { 'Idempotency-Key': call.key };
+    if (call.minimal) headers.Prefer = 'return=minimal';
     for (;;) {
       try {
-        const { data } = await this.#request(
-          'POST',
-          this.#path(call.sessionId, `/${call.verb}`),
-          call.body,
-        );
-        return call.verb === 'switch' ? this.#learnPart(data) : this.#learn(data, 'REST');
+        const { data } = await this.#request(call.method, call.path, call.body, headers);
+        return await this.#took(call, data);
       } catch (e) {
         if (LOST.has(e.status)) {
           call.lost = true;
@@ -851,8 +956,17 @@ export class SyncKairosClient {
         }
         const settled = await this.#settle(call, e);
         if (settled) return settled;
+        headers['Idempotency-Key'] = call.key;
       }
     }
+  }
+
+  /** A success: a whole state, a part of one, or less than was asked for. */
+  async #took(call, data) {
+    if (data.participants && data.sync_mode) return this.#learn(data, 'REST');
+    this.#learnPart(data);
+    // A repeated answer of a large session comes without the participants.
+    return data.participants || call.minimal ? data : this.#read(call.sessionId);
   }
 
   /** A refusal: the state if it has happened, null to send it again, else it throws. */
@@ -864,11 +978,13 @@ export class SyncKairosClient {
     const same = sameLife(now, before);
     const aimed = before.version === (call.first ?? body.expected_version);
     const possible = aimed && spec.from.includes(before.status);
-    if (call.lost && same && possible && spec.happened(now, before, body)) return now;
-    const open = same && spec.from.includes(now.status) && spec.open(now, before, body);
-    if (open && stale) {
+    const who = call.participantId;
+    if (call.lost && same && possible && spec.happened(now, before, body, who)) return now;
+    const open = same && spec.from.includes(now.status) && spec.open(now, before, body, who);
+    if (open && stale && now.version !== body.expected_version) {
       call.first ??= body.expected_version;
       body.expected_version = now.version;
+      call.key = uuid(); // another request
       call.aims += 1;
       return null;
     }
@@ -899,15 +1015,22 @@ export class SyncKairosClient {
     }
   }
 
-  /** One HTTP exchange: the parsed body, or a SyncKairosError. */
-  async #request(method, path, body) {
+  async #authorization() {
+    const token = await this.#token();
+    return token ? { Authorization: `Bearer ${token}` } : {};
+  }
+
+  /** One HTTP exchange: the parsed body (null for 304), or a SyncKairosError. */
+  async #request(method, path, body, more = {}) {
+    const headers = { ...more, ...(await this.#authorization()) };
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
     const sent = this.#now();
     try {
       const response = await this.#fetch(`${this.#base}/v1${path}`, {
         method,
-        headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+        headers,
         body: body === undefined ? undefined : JSON.stringify(body),
         cache: 'no-store',
         signal: abort.signal,
@@ -928,6 +1051,7 @@ export class SyncKairosClient {
   }
 
   #parse(response, text) {
+    if (response.status === 304) return null;
     let answer;
     try {
       answer = text === '' ? {} : JSON.parse(text);

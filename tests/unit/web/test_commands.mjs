@@ -1,7 +1,7 @@
 /** Requests that get lost: nothing happens twice, and the answer says what is true. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { SyncKairosClient, SyncKairosError, uuid } from '../../../web/synckairos.js';
+import { SyncKairosClient, uuid } from '../../../web/synckairos.js';
 import { A, B, S, Server, World } from './virtual.mjs';
 
 let world, server, client;
@@ -23,28 +23,8 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-/** Run until the promise has settled; its value, or the error. */
-async function done(promise, ms = 30000) {
-  let result;
-  promise.then(
-    (value) => (result = { value }),
-    (error) => (result = { error }),
-  );
-  for (let t = 0; t < ms && !result; t += 50) await world.run(50);
-  assert.ok(result, 'still pending');
-  if (result.error) throw result.error;
-  return result.value;
-}
-
-async function rejected(promise) {
-  try {
-    await done(promise);
-  } catch (e) {
-    assert.ok(e instanceof SyncKairosError, e.stack);
-    return e;
-  }
-  assert.fail('it resolved');
-}
+const done = (promise) => world.done(promise);
+const rejected = (promise) => world.rejected(promise);
 
 async function running() {
   await done(client.create(params));

@@ -2,7 +2,9 @@
  * virtual.mjs - a world for the client without waiting: timers and performance.now() that only
  * move in run(), a server of one session that can lose requests and answers, and sockets to it.
  */
+import assert from 'node:assert/strict';
 import { webcrypto } from 'node:crypto';
+import { SyncKairosError } from '../../../web/synckairos.js';
 
 globalThis.crypto ??= webcrypto; // a global only since Node 20
 
@@ -53,6 +55,30 @@ export class World {
   wait(ms) {
     return new Promise((done) => globalThis.setTimeout(done, ms));
   }
+
+  /** Run until the promise has settled; its value, or the error. */
+  async done(promise, ms = 30000) {
+    let result;
+    promise.then(
+      (value) => (result = { value }),
+      (error) => (result = { error }),
+    );
+    for (let t = 0; t < ms && !result; t += 50) await this.run(50);
+    assert.ok(result, 'still pending');
+    if (result.error) throw result.error;
+    return result.value;
+  }
+
+  /** The SyncKairosError that the promise ends with. */
+  async rejected(promise) {
+    try {
+      await this.done(promise);
+    } catch (e) {
+      assert.ok(e instanceof SyncKairosError, e.stack);
+      return e;
+    }
+    assert.fail('it resolved');
+  }
 }
 
 /** Give promises a chance until nothing moves any more. */
@@ -78,6 +104,8 @@ export class Server {
     this.faults = []; // for the next POSTs: 'request', 'answer', 503, or a function
     this.state = null;
     this.applied = [];
+    this.idempotent = false; // whether it knows Idempotency-Key
+    this.verdicts = new Map();
   }
 
   iso(ms) {
@@ -169,14 +197,29 @@ export class Server {
     return null;
   }
 
+  /** Add, adjust, remove: the least of it. */
+  participant(method, path, body, time) {
+    const s = this.state;
+    const refuse = () => answer(409, { error: { code: 'CONFLICT', message: 'refused' } }, time);
+    if (body.expected_version !== s.version) return refuse();
+    const p = s.participants.find((x) => path.endsWith(x.participant_id));
+    if (method === 'DELETE' && p.participant_id === s.active_participant_id) return refuse();
+    if (method === 'POST') s.participants.push({ ...body, allotted_ms: body.total_time_ms });
+    else if (method === 'PATCH') p.total_time_ms += body.add_ms;
+    else p.out = 'removed';
+    s.version += 1;
+    this.applied.push(method);
+    return answer(200, { data: this.shown() }, time);
+  }
+
   shown() {
     return { ...structuredClone(this.state), server_time: this.iso(this.world.serverNow()) };
   }
 
-  fetch = async (url, { method, body: text, signal }) => {
-    const path = new URL(url).pathname;
+  fetch = async (url, { method, body: text, signal, headers = {} }) => {
+    const { pathname: path, search } = new URL(url);
     const body = text === undefined ? undefined : JSON.parse(text);
-    this.requests.push({ method, path, body, at: this.world.now() });
+    this.requests.push({ method, path, search, body, headers, at: this.world.now() });
     const fault = method === 'GET' ? undefined : this.faults.shift();
     await this.world.wait(this.upMs);
     if (signal.aborted || fault === 'request' || this.down) throw new TypeError('fetch failed');
@@ -186,12 +229,19 @@ export class Server {
         { error: { code: 'STORE_UNAVAILABLE', message: 'busy' } },
         { 'retry-after': '1' },
       );
-    const result = this.handle(method, path, body);
+    const result = this.once(headers['Idempotency-Key'], () => this.handle(method, path, body));
     if (typeof fault === 'function') fault();
     await this.world.wait(this.downMs);
     if (signal.aborted || fault === 'answer') throw new TypeError('fetch failed');
     return result;
   };
+
+  /** The first answer to a key, for every repetition. */
+  once(key, handle) {
+    if (!this.idempotent || key === undefined) return handle();
+    if (!this.verdicts.has(key)) this.verdicts.set(key, handle());
+    return this.verdicts.get(key);
+  }
 
   handle(method, path, body) {
     const time = { 'server-time': String(Math.floor(this.world.serverNow())) };
@@ -218,11 +268,16 @@ export class Server {
       this.applied.push('create');
       return answer(201, { data: this.shown() }, time);
     }
+    if (path.endsWith('/participants') || path.includes('/participants/'))
+      return this.participant(method, path, body, time);
     if (method === 'DELETE') {
       this.state = null;
       this.applied.push('delete');
       return answer(204, undefined, time);
     }
+    if (path.endsWith('/poll') && this.current) return answer(304, undefined, time);
+    if (path.endsWith('/batch'))
+      return answer(200, { data: { sessions: [this.shown()], missing: [A] } }, time);
     if (method === 'GET') {
       if (!this.state)
         return answer(
