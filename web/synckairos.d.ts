@@ -22,7 +22,30 @@ export interface SyncParticipant {
   has_expired: boolean;
   group_id?: string;
   out?: 'removed' | 'eliminated';
+  /** delay: free time of the open turn, or else of the next one, at `server_time`. */
+  delay_left_ms?: number;
+  /** byoyomi: periods that are not used up, the running one included. */
+  periods_left?: number;
+  /** canadian: turns left in the block; stages: in the stage, but for the last one. */
+  moves_left?: number;
+  /** stages: which one it is; 1 is the first. */
+  stage?: number;
 }
+
+export type Counters = Pick<
+  SyncParticipant,
+  'delay_left_ms' | 'periods_left' | 'moves_left' | 'stage'
+>;
+
+/** How banks burn in per_participant, and what a hand-over brings. */
+export type TimeControl =
+  | { type?: 'fischer'; increment_ms?: number }
+  | { type: 'delay' | 'bronstein'; delay_ms: number }
+  | { type: 'byoyomi'; periods: number; period_ms: number }
+  | { type: 'canadian'; moves: number; period_ms: number }
+  | { type: 'hourglass' }
+  | { type: 'per_move' }
+  | { type: 'stages'; stages: { moves?: number; add_ms?: number; increment_ms?: number }[] };
 
 /** per_group: participants who share a bank. */
 export interface SyncGroup {
@@ -98,6 +121,7 @@ export interface SyncState {
   updated_at: Instant;
   paused_at?: Instant | null;
   paused_total_ms: number;
+  time_control?: TimeControl;
   auto_advance: boolean;
   /** per_cycle: the session is completed after so many turns. */
   max_cycles?: number;
@@ -152,7 +176,10 @@ export interface CreateSession {
   /** Not needed in count_up, nor in global beside time_per_cycle_ms. */
   total_time_ms?: number;
   time_per_cycle_ms?: number;
+  /** Short for the time_control fischer. */
   increment_ms?: number;
+  /** per_participant only. */
+  time_control?: TimeControl;
   max_time_ms?: number;
   /** Who begins; by rotation when it is left out. */
   active_participant_id?: string;
@@ -334,6 +361,8 @@ export interface SessionWatch {
   readonly storeAvailable: boolean;
   /** What is left of a participant's bank now, ms; NaN without a state. */
   remaining(participantId: string): number;
+  /** The counters of a participant's time control now. */
+  counters(participantId: string): Counters;
   /** What the running clock has left now, ms; see clockAt. */
   clock(): number;
   /** Mode count_up: the running time now, ms. */
@@ -439,6 +468,8 @@ export function isNewer(
 ): boolean;
 /** What is left of a participant's bank at a server time (epoch ms). */
 export function remainingAt(state: SyncState, participantId: string, at: number): number;
+/** The counters of a participant's time control at a server time. */
+export function countersAt(state: SyncState, participantId: string, at: number): Counters;
 /** What the clock that runs has left: the session's, or the active participant's; else NaN. */
 export function clockAt(state: SyncState, at: number): number;
 /** Mode count_up: the running time without pauses; NaN in other modes. */

@@ -106,9 +106,59 @@ function shownAt(state, at) {
   return Math.max(0, shown - Math.max(0, at - Date.parse(state.server_time)));
 }
 
+/** Whose turn it is while clocks run. */
+function runnerOf(state) {
+  if (state.status !== 'running' || !state.cycle_started_at) return undefined;
+  return participantOf(state, state.active_participant_id);
+}
+
+/** When the last period of the runner ends; the answer of a switch has no deadline. */
+function overtimeEnd(state, p) {
+  if (state.deadline_at) return Date.parse(state.deadline_at);
+  const period = state.time_control.period_ms;
+  const more = (p.periods_left ?? 1) * period;
+  if (p.total_time_ms > 0) return Date.parse(state.cycle_started_at) + p.total_time_ms + more;
+  return Date.parse(state.server_time) + p.time_remaining_ms + more - period;
+}
+
+/** How many periods are not used up when the last one ends `ms` later. */
+const periodsIn = (state, ms) => Math.max(0, Math.ceil(ms / state.time_control.period_ms));
+
+/** What the runner's clock shows where that is not a bank that burns. */
+const SHOWN = {
+  delay: (state, p, at) => {
+    const run = at - Date.parse(state.server_time);
+    return p.time_remaining_ms - Math.max(0, run - p.delay_left_ms);
+  },
+  byoyomi: (state, p, at) => {
+    const bank = p.total_time_ms - openAt(state, at);
+    const rest = overtimeEnd(state, p) - at;
+    const later = Math.max(0, periodsIn(state, rest) - 1) * state.time_control.period_ms;
+    return bank > 0 ? bank : rest - later;
+  },
+  canadian: (state, p, at) => {
+    const bank = p.total_time_ms - openAt(state, at);
+    return bank > 0 ? bank : overtimeEnd(state, p) - at;
+  },
+};
+
+/** A participant's own clock, not at zero, as the time control says. */
+function ownAt(state, p, at) {
+  const runner = runnerOf(state);
+  const type = state.time_control?.type;
+  const stands = type ? p.time_remaining_ms : p.total_time_ms;
+  if (!runner) return stands;
+  if (Number.isNaN(at)) return p.time_remaining_ms; // no clock yet: as of server_time
+  if (runner === p)
+    return Math.max(0, SHOWN[type]?.(state, p, at) ?? p.total_time_ms - openAt(state, at));
+  if (type !== 'hourglass') return stands;
+  return p.total_time_ms + Math.min(runner.total_time_ms, openAt(state, at));
+}
+
 /**
  * What is left to a participant at the server time `at` (epoch ms), 0 or more; NaN for one who is
- * not in the session, and where nothing burns (count_up). In per_group that is the bank of
+ * not in the session, and where nothing burns (count_up). Once a bank is gone, it is what the
+ * running period of the time control has left. In per_group that is the bank of
  * the group, in per_cycle the own one; the clock of the turn, and that of a whole session, is
  * clockAt.
  */
@@ -119,13 +169,33 @@ export function remainingAt(state, participantId, at) {
   if (state.sync_mode === 'per_cycle') return p.total_time_ms;
   if (p.has_expired) return 0;
   const group = state.groups?.find((x) => key(x.group_id) === key(p.group_id));
-  const active = group
-    ? key(state.active_group_id) === key(group.group_id)
-    : key(state.active_participant_id) === key(participantId);
-  const bank = (group ?? p).total_time_ms;
+  if (!group) return ownAt(state, p, at);
+  const active = key(state.active_group_id) === key(group.group_id);
+  const bank = group.total_time_ms;
   if (!active || state.status !== 'running' || !state.cycle_started_at) return bank;
   if (Number.isNaN(at)) return p.time_remaining_ms; // no clock yet: as of server_time
   return Math.max(0, bank - openAt(state, at));
+}
+
+/**
+ * The counters that a time control shows beside a participant's clock, at the server time `at`:
+ * delay_left_ms, periods_left, moves_left, stage, each only where there is one.
+ */
+export function countersAt(state, participantId, at) {
+  const p = participantOf(state, participantId);
+  const counters = {};
+  for (const name of ['delay_left_ms', 'periods_left', 'moves_left', 'stage'])
+    if (p?.[name] !== undefined) counters[name] = p[name];
+  if (!p || p.has_expired || runnerOf(state) !== p || Number.isNaN(at)) return counters;
+  if (counters.delay_left_ms !== undefined) {
+    const run = Math.max(0, at - Date.parse(state.server_time));
+    counters.delay_left_ms = Math.max(0, counters.delay_left_ms - run);
+  }
+  if (counters.periods_left !== undefined) {
+    const begin = Date.parse(state.cycle_started_at) + p.total_time_ms;
+    counters.periods_left = periodsIn(state, overtimeEnd(state, p) - Math.max(at, begin));
+  }
+  return counters;
 }
 
 /**
@@ -272,6 +342,12 @@ class SessionWatch {
   /** What is left of a participant's bank now; NaN without a state. */
   remaining(participantId) {
     return this.#state ? remainingAt(this.#state, participantId, this.#link.clock.now()) : NaN;
+  }
+
+  /** The counters of a participant's time control now, see countersAt; none without a state. */
+  counters(participantId) {
+    const now = this.#link.clock.now();
+    return this.#state ? countersAt(this.#state, participantId, now) : {};
   }
 
   /** What the running clock has left now, see clockAt; NaN without a state. */
@@ -880,7 +956,8 @@ export class SyncKairosClient {
     const id = key(part.session_id);
     const known = this.#known.get(id)?.state;
     if (known && sameLife(known, part) && isNewer(part, known)) {
-      this.#remember({ ...known, ...part }, true, part.participants && 'REST');
+      const { deadline_at: _, ...before } = known; // that of the turn that has ended
+      this.#remember({ ...before, ...part }, true, part.participants && 'REST');
     }
     for (const watch of this.#watches) {
       if (key(watch.sessionId) !== id || watch.connected) continue;

@@ -114,11 +114,11 @@ def engine(build, out):
         yield Job(str(name), WRAP.split() + [str(build / name)], cmocka, seconds=300)
 
 
-def node_jobs():
+def node_jobs(build):
     tests = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("unit/web/*.test.*js"))
     tests += sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("unit/web/test_*.*js"))
     if tests:
-        yield Job("tests/unit/web", ["node", "--test", *tests], node)
+        yield Job("tests/unit/web", ["node", "--test", *tests], node, {"BIN_DIR": str(build)})
 
 
 def pytest_job(build, out, name, paths, options):
@@ -146,7 +146,7 @@ def main():
     if "engine" in args.suites:
         small += engine(build, out)
     if "node" in args.suites:
-        small += node_jobs()
+        small += node_jobs(build)
     paths = [f"tests/{suite}" for suite in ("e2e", "browser") if suite in args.suites]
 
     done = []

@@ -86,6 +86,19 @@ test('with 30 ms one way and 150 ms the other each second stays within the bound
   }
 });
 
+test('the counters of a time control run with the clock', async () => {
+  const { watch } = follow();
+  await world.run(1000);
+  server.apply('start');
+  server.state.time_control = { type: 'delay', delay_ms: 5000 };
+  server.state.participants[0].delay_left_ms = 5000;
+  all[0].sync('STATE_UPDATE');
+  await world.run(2000);
+  const run = world.serverNow() - Date.parse(server.state.cycle_started_at);
+  assert.ok(Math.abs(watch.counters(A).delay_left_ms - (5000 - run)) <= client.clockError() + 1);
+  assert.deepEqual(watch.counters(B), {});
+});
+
 test('older states are ignored, equal ones too, a new epoch wins', async () => {
   const { watch, of } = follow();
   await world.run(100);
@@ -199,6 +212,7 @@ test('deleted: said once, and no further socket', async () => {
   assert.equal(all.length, 1);
   assert.equal(watch.state, null);
   assert.ok(Number.isNaN(watch.remaining(A)));
+  assert.deepEqual(watch.counters(A), {});
 });
 
 test('deleted while the message got lost: the close says it', async () => {

@@ -51,6 +51,8 @@ export function watching(): () => void {
   watch.on('error', (e: SyncKairosError) => e.retryAfterMs?.toFixed());
   // @ts-expect-error no such event
   watch.on('tick', () => {});
+  const left: number | undefined = watch.counters(uuid()).periods_left;
+  if (left === 0) return () => {};
   const names: (keyof WatchEvents)[] = ['connected', 'disconnected', 'deleted', 'expired', 'store'];
   for (const name of names) watch.on(name, () => {});
   return () => (stop(), watch.close(), client.close());
