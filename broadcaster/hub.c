@@ -8,6 +8,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/warning.h"
 #include "frame.h"
 #include "hub_inside.h"
 
@@ -46,6 +47,20 @@ apply(struct hub *h, struct watch *w, enum watch_step step, const struct event *
         hub_push_time_expired(h, w, ev);
 }
 
+/* A warning is about one version: whoever has another one does not need it. */
+static void
+take_warning(struct hub *h, struct watch *w, const char *payload, size_t len)
+{
+    struct fail f = { 0 };
+    struct warning_note note;
+
+    if (warning_decode(payload, len, &note, &f) != RC_OK)
+        log_warn("warning unreadable", LOG_STR("session_id", w->id), LOG_STR("error", f.log));
+    else if (w->known == KNOWN_PRESENT &&
+             watch_order(note.epoch, note.version, w->s.epoch, w->s.version) == 0)
+        hub_push_warning(h, w, &note);
+}
+
 static void
 take_event(struct hub *h, struct watch *w, const char *payload, size_t len)
 {
@@ -53,6 +68,10 @@ take_event(struct hub *h, struct watch *w, const char *payload, size_t len)
     struct event ev;
     enum watch_step step;
 
+    if (warning_is(payload, len)) {
+        take_warning(h, w, payload, len);
+        return;
+    }
     if (event_decode(payload, len, &ev, &f) != RC_OK) {
         log_warn("event unreadable", LOG_STR("session_id", w->id), LOG_STR("error", f.log));
         reload(h, w);

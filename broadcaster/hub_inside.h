@@ -11,6 +11,8 @@
 #include "protocol.h"
 #include "watch.h"
 
+struct warning_note;
+
 struct hub {
     struct hub_calls calls;
     int64_t watches_max;
@@ -47,6 +49,8 @@ struct frame *hub_text_frame(struct hub *h);
 void hub_push_state(struct hub *h, struct watch *w, enum state_kind kind);
 /* To those who were just sent the version that it belongs to. */
 void hub_push_time_expired(struct hub *h, struct watch *w, const struct event *ev);
+/* To those who were sent the version that it is about, and nothing newer. */
+void hub_push_warning(struct hub *h, struct watch *w, const struct warning_note *note);
 /* To all who know of the session; their subscription ends. `ev` NULL: it is simply gone. */
 void hub_push_deleted(struct hub *h, struct watch *w, const struct event *ev);
 /* Queue the message in h->text; it has to come. */

@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "common/event.h"
+#include "common/warning.h"
 #include "frame.h"
 
 #include <assert.h>
@@ -110,26 +111,39 @@ hub_push_state(struct hub *h, struct watch *w, enum state_kind kind)
     frame_drop(f);
 }
 
-/* TIME_EXPIRED goes to those who were just sent the version that it belongs to. */
-void
-hub_push_time_expired(struct hub *h, struct watch *w, const struct event *ev)
+/* The message in h->text goes to those whose state is exactly `version`. */
+static void
+push_about(struct hub *h, struct watch *w, int64_t version)
 {
-    struct frame *f;
+    struct frame *f = hub_text_frame(h);
     struct sub *sub;
 
-    buf_clear(&h->text);
-    protocol_time_expired(&h->text, w->spelling, ev);
-    f = hub_text_frame(h);
     DL_FOREACH(w->subs, sub)
     {
         bool was_behind = sub->client->is_behind;
 
-        if (!sub->synced || sub->lap != w->lap || sub->version != ev->version)
+        if (!sub->synced || sub->lap != w->lap || sub->version != version)
             continue;
         if (!client_queue(sub->client, f) && !was_behind && sub->client->is_behind)
             mark_lost(sub->client);
     }
     frame_drop(f);
+}
+
+void
+hub_push_time_expired(struct hub *h, struct watch *w, const struct event *ev)
+{
+    buf_clear(&h->text);
+    protocol_time_expired(&h->text, w->spelling, ev);
+    push_about(h, w, ev->version);
+}
+
+void
+hub_push_warning(struct hub *h, struct watch *w, const struct warning_note *note)
+{
+    buf_clear(&h->text);
+    protocol_time_warning(&h->text, w->spelling, note);
+    push_about(h, w, note->version);
 }
 
 void

@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "common/session.h"
 #include "common/session_json.h"
+#include "common/warning.h"
 
 #include <assert.h>
 #include <json-c/json.h>
@@ -185,6 +186,15 @@ place(struct buf *out, const char *epoch, int64_t version)
     buf_i64(out, version);
 }
 
+static void
+id_add(struct buf *out, const char *name, const char *id)
+{
+    if (id[0] == '\0')
+        return;
+    buf_printf(out, ",\"%s\":", name);
+    buf_json(out, id, strlen(id));
+}
+
 void
 protocol_connected(struct buf *out, const char *id, int64_t at_ms)
 {
@@ -229,16 +239,26 @@ protocol_time_expired(struct buf *out, const char *id, const struct event *ev)
 {
     begin(out, "TIME_EXPIRED", id, ev->server_time_ms);
     place(out, ev->epoch, ev->version);
-    if (ev->expired_group_id[0] != '\0') {
-        buf_str(out, ",\"expired_group_id\":");
-        buf_json(out, ev->expired_group_id, strlen(ev->expired_group_id));
-    } else if (ev->expired_id[0] != '\0') {
-        buf_str(out, ",\"expired_participant_id\":");
-        buf_json(out, ev->expired_id, strlen(ev->expired_id));
-    }
+    id_add(out, "expired_group_id", ev->expired_group_id);
+    if (ev->expired_group_id[0] == '\0')
+        id_add(out, "expired_participant_id", ev->expired_id);
     buf_str(out, ",\"action_applied\":\"");
     buf_str(out, timeout_action_name(ev->applied));
     buf_str(out, "\"}");
+}
+
+void
+protocol_time_warning(struct buf *out, const char *id, const struct warning_note *w)
+{
+    begin(out, "TIME_WARNING", id, w->server_time_ms);
+    place(out, w->epoch, w->version);
+    id_add(out, "participant_id", w->participant_id);
+    id_add(out, "group_id", w->group_id);
+    buf_str(out, ",\"time_remaining_ms\":");
+    buf_i64(out, w->remaining_ms);
+    buf_str(out, ",\"threshold_ms\":");
+    buf_i64(out, w->threshold_ms);
+    buf_char(out, '}');
 }
 
 void

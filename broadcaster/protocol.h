@@ -16,6 +16,7 @@
 struct buf;
 struct event;
 struct session;
+struct warning_note;
 
 enum message_type {
     MESSAGE_NONE,
@@ -72,6 +73,8 @@ void protocol_state(struct buf *out, enum state_kind kind, const struct session 
 void protocol_unchanged(struct buf *out, const struct session *s, int64_t at_ms);
 /* TIME_EXPIRED of the change `ev`; `id` in the spelling that clients know. */
 void protocol_time_expired(struct buf *out, const char *id, const struct event *ev);
+/* TIME_WARNING */
+void protocol_time_warning(struct buf *out, const char *id, const struct warning_note *w);
 /* `epoch` NULL: nobody said which change it was (the session is simply gone). */
 void protocol_deleted(struct buf *out, const char *id, const char *epoch, int64_t version,
                       int64_t at_ms);

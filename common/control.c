@@ -366,6 +366,26 @@ control_span(const struct session *s)
     return ops_of(s)->span(s, &s->p[s->active]);
 }
 
+/* What is seen falls three times at most before it repeats itself: the bank, the running period
+ * and a whole one. */
+int64_t
+control_crossing(const struct session *s, int64_t ms)
+{
+    const struct participant *p = &s->p[s->active];
+    int64_t behind = p->periods_left > 1 ? p->periods_left - 1 : 0;
+    const int64_t falls[] = { p->total_time_ms, p->overtime_ms,
+                              behind > 0 ? s->control.period_ms : 0 };
+    /* the free time of a delay comes first */
+    int64_t end = control_span(s) - falls[0] - falls[1] - behind * s->control.period_ms;
+
+    for (size_t i = 0; i < sizeof(falls) / sizeof(falls[0]); i++) {
+        end += falls[i];
+        if (falls[i] > ms)
+            return end - ms;
+    }
+    return -1;
+}
+
 void
 control_hand_over(struct session *s)
 {

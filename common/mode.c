@@ -236,6 +236,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .burn = control_burn,
         .left = control_left,
         .span = control_span,
+        .crossing = control_crossing,
         .of_session = no_session_clock,
         .of_participant = control_left,
         .first = turn_first,
@@ -250,6 +251,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .burn = cycle_burn,
         .left = cycle_left,
         .span = mode_span_of_left,
+        .crossing = mode_crossing_of_left,
         .of_session = cycle_clock,
         .of_participant = own_bank,
         .first = turn_first,
@@ -263,6 +265,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .burn = global_burn,
         .left = global_left,
         .span = mode_span_of_left,
+        .crossing = mode_crossing_of_left,
         .of_session = global_clock,
         .of_participant = global_left,
         .first = turn_first,
@@ -276,6 +279,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .burn = elapsed_burn,
         .left = limit_left,
         .span = mode_span_of_left,
+        .crossing = mode_crossing_of_left,
         .of_session = limit_clock,
         .of_participant = no_bank,
         .first = turn_first,
@@ -320,6 +324,14 @@ int64_t
 mode_span_of_left(const struct session *s)
 {
     return mode_ops(s->mode)->left(s, s->active, 0);
+}
+
+int64_t
+mode_crossing_of_left(const struct session *s, int64_t ms)
+{
+    int64_t left = mode_ops(s->mode)->left(s, s->active, 0);
+
+    return left > ms ? left - ms : -1;
 }
 
 int64_t

@@ -25,6 +25,9 @@ struct mode_ops {
     /* The running time from the last charge until the clock of who is on stands at zero; 0 or
      * less: it never does. */
     int64_t (*span)(const struct session *s);
+    /* The running time until that clock is seen to fall to `ms`, from above; -1: that is not
+     * ahead. Asked only where it will stand at zero. */
+    int64_t (*crossing)(const struct session *s, int64_t ms);
     int64_t (*of_session)(const struct session *s, int64_t open);
     int64_t (*of_participant)(const struct session *s, int32_t place, int64_t open);
     /* Whose turn is the first, and who follows the open turn in rotation; -1: nobody is there.
@@ -51,6 +54,8 @@ bool mode_is_before(const struct session *s, int32_t a, int32_t b);
 int64_t mode_left_of(int64_t bank, int64_t elapsed);
 /* The span of a mode where nothing but the clock that is shown runs out. */
 int64_t mode_span_of_left(const struct session *s);
+/* And its crossing. */
+int64_t mode_crossing_of_left(const struct session *s, int64_t ms);
 /* The turn of s->active has ended, and no other follows. */
 void mode_turn_count(struct session *s);
 /* Book the running time from cycle_started_at up to `at` (not before it). */

@@ -155,6 +155,7 @@ const struct mode_ops mode_per_group = {
     .burn = group_burn,
     .left = group_left,
     .span = mode_span_of_left,
+    .crossing = mode_crossing_of_left,
     .of_session = no_session_clock,
     .of_participant = group_left,
     .first = group_first,

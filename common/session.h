@@ -33,6 +33,8 @@
 #define SESSION_MOVES_MAX 200 /* of a block or a stage */
 #define SESSION_PERIODS_MAX 100
 #define SESSION_PERIOD_MAX_MS 3600000
+#define SESSION_WARNINGS_MAX 5
+#define SESSION_WARNING_MS 10000 /* warn_at_ms of a session that says nothing */
 #define SESSION_IDLE_MS (24 * 3600 * 1000LL)
 
 enum sync_mode {
@@ -194,9 +196,11 @@ struct session {
     int32_t first;               /* who begins, place in p[]; -1: by rotation */
     struct time_control control; /* never changes */
     bool auto_advance;
-    int64_t max_cycles;     /* per_cycle, 0 unlimited */
-    int64_t handed_over_at; /* when the last timed hand-over was committed */
-    struct {                /* never changes */
+    int64_t max_cycles;                       /* per_cycle, 0 unlimited */
+    int64_t handed_over_at;                   /* when the last timed hand-over was committed */
+    int64_t warn_at_ms[SESSION_WARNINGS_MAX]; /* never change; ascending, 0 behind the last */
+    int64_t warned; /* bit k: the clock has crossed warn_at_ms[k] in this turn, charged */
+    struct {        /* never changes */
         enum timeout_action type;
         char action[SESSION_TEXT_MAX], outcome[SESSION_TEXT_MAX]; /* "" none */
         char penalty[SESSION_PENALTY_MAX + 1]; /* JSON text of an object, "" none */
@@ -251,7 +255,7 @@ struct change {
  * A draft is a session of which the caller has set id, mode, participants (id, group_id, index,
  * total_time_ms), groups (id, total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms,
  * max_time_ms, first, control, auto_advance, max_cycles, on_timeout (a place beyond the list:
- * somebody unknown), metadata, owner, epoch.
+ * somebody unknown), warn_at_ms (in any order, 0: none), metadata, owner, epoch.
  *
  * What is wrong with it is told one by one: the path of the field as in the create body, a
  * sentence and a word, borrowed until the call returns.
@@ -330,8 +334,24 @@ int64_t session_deadline(const struct session *s);
 /* When the session ends untouched (spec sync, section 5): `ended_ttl_ms` after its end when
  * terminal. */
 int64_t session_last_resort(const struct session *s, int64_t ended_ttl_ms);
-/* The earlier of the two: when the timekeeper has to look at it. */
-int64_t session_wakeup(const struct session *s, int64_t ended_ttl_ms);
+/* The earlier of the two: when its next change by itself is due. */
+int64_t session_due_at(const struct session *s, int64_t ended_ttl_ms);
+
+/* A value of warn_at_ms that the running clock crosses, and when. */
+struct warning {
+    int64_t at_ms;
+    int64_t threshold_ms;
+};
+/*
+ * What the clock, as clients see it, crosses from its last charge on until it reaches zero, if
+ * nothing happens, in order of time. How many: 0 when no clock runs. It is crossed from above,
+ * so not when a turn begins at or below a value; and in one turn each counts once (a byoyomi
+ * clock falls several times).
+ */
+size_t session_warnings(const struct session *s, struct warning out[SESSION_WARNINGS_MAX]);
+/* When the timekeeper has to look at it: the first warning later than `told_ms`, else when a
+ * change is due. */
+int64_t session_wakeup(const struct session *s, int64_t told_ms, int64_t ended_ttl_ms);
 
 /*
  * Apply the one change that is due first at `now_ms` at its own instant: an expiry, or the
@@ -352,6 +372,8 @@ bool session_recover(struct session *s, int64_t gap_from_ms, struct change *c);
 int64_t session_remaining(const struct session *s, size_t place, int64_t now_ms);
 int64_t session_group_remaining(const struct session *s, size_t place, int64_t now_ms);
 int64_t session_clock(const struct session *s, int64_t now_ms);
+/* What is left of the clock that runs, whosever it is; -1: none does. */
+int64_t session_running_clock(const struct session *s, int64_t now_ms);
 int64_t session_elapsed(const struct session *s, int64_t now_ms);
 /* Whether the clock that is somebody's was found at zero: the own one, or the group's. */
 bool session_has_expired(const struct session *s, size_t place);

@@ -264,7 +264,11 @@ apply(struct session_call *c)
         return missing(c);
     if (!c->cmd)
         return RC_OK;
-    return session_call_replays(c, &rc) ? rc : apply_command(c);
+    if (session_call_replays(c, &rc))
+        return rc;
+    if (c->st->pending.changes == 0)
+        session_commit_warn(&c->st->pending, c->s, c->ld.now_us / 1000);
+    return apply_command(c);
 }
 
 /* --- commit --- */

@@ -31,8 +31,10 @@ session_change_seal(struct session *s, int64_t at, struct change *c)
 void
 session_charge(struct session *s, int64_t at)
 {
-    if (s->status == STATUS_RUNNING)
+    if (s->status == STATUS_RUNNING) {
+        session_warn_passed(s, at);
         mode_charge(s, at);
+    }
     if (s->status == STATUS_PAUSED) {
         s->paused_total_ms += at - s->paused_charged_at;
         s->paused_charged_at = at;
@@ -46,6 +48,7 @@ session_turn_begin(struct session *s, int32_t place, int64_t at)
     s->cycle_started_at = at;
     s->cycle_number++;
     s->turn_used_ms = 0;
+    s->warned = 0;
 }
 
 void
@@ -80,6 +83,7 @@ session_finish(struct session *s, enum sync_status status, enum change_reason re
     s->active = -1;
     s->cycle_started_at = 0;
     s->turn_used_ms = 0;
+    s->warned = 0;
 }
 
 /* Nothing but the version moves: whoever watches learns that this was the last one. */

@@ -21,6 +21,11 @@ void session_change_seal(struct session *s, int64_t at, struct change *c);
 
 /* Bring times up to `at`: the open turn's, or the pause's. */
 void session_charge(struct session *s, int64_t at);
+/* The running clock is about to be charged up to `at`: note what it crosses (session_warn.c).
+ */
+void session_warn_passed(struct session *s, int64_t at);
+/* Bring warn_at_ms of a draft into order. */
+void session_warn_set_up(struct session *s);
 void session_turn_begin(struct session *s, int32_t place, int64_t at);
 /* A whole change: the running session stands still from `at` on. */
 void session_pause_begin(struct session *s, int64_t at, struct change *c);

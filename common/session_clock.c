@@ -19,7 +19,7 @@ session_last_resort(const struct session *s, int64_t ended_ttl_ms)
 }
 
 int64_t
-session_wakeup(const struct session *s, int64_t ended_ttl_ms)
+session_due_at(const struct session *s, int64_t ended_ttl_ms)
 {
     int64_t deadline = session_deadline(s);
 
@@ -182,6 +182,14 @@ int64_t
 session_clock(const struct session *s, int64_t now_ms)
 {
     return mode_ops(s->mode)->of_session(s, mode_open(s, now_ms));
+}
+
+int64_t
+session_running_clock(const struct session *s, int64_t now_ms)
+{
+    if (s->status != STATUS_RUNNING)
+        return -1;
+    return mode_ops(s->mode)->left(s, s->active, mode_open(s, now_ms));
 }
 
 int64_t

@@ -6,6 +6,7 @@
 #include "redis.h"
 #include "session_load.h"
 #include "session_row.h"
+#include "warning.h"
 #include <assert.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
@@ -16,7 +17,7 @@
 /* Nothing takes records out of the audit streams yet, so each keeps the newest ones. */
 #define AUDIT_KEEP "4096"
 
-enum { KEYS_N = 6, FIXED_N = 21 };
+enum { KEYS_N = 6, FIXED_N = 22 };
 enum { NUMBER_SIZE = 24 };
 
 void
@@ -30,6 +31,7 @@ void
 session_commit_fini(struct session_commit *c)
 {
     buf_fini(&c->text);
+    free(c->warnings.part);
     free(c->fields.part);
     free(c->records.part);
     free(c->argv);
@@ -40,7 +42,7 @@ void
 session_commit_clear(struct session_commit *c)
 {
     buf_clear(&c->text);
-    c->fields.n = c->records.n = c->changes = 0;
+    c->warnings.n = c->fields.n = c->records.n = c->changes = 0;
     c->deleted = false;
 }
 
@@ -66,6 +68,24 @@ take_field(void *ctx, const char *name, const char *value, size_t len)
     at = c->text.len;
     buf_add(&c->text, value, len);
     close_part(&c->fields, &c->text, at);
+}
+
+void
+session_commit_warn(struct session_commit *c, const struct session *s, int64_t now_ms)
+{
+    struct warning warnings[SESSION_WARNINGS_MAX];
+    size_t n = session_warnings(s, warnings);
+
+    assert(c->changes == 0);
+    for (size_t i = 0; i < n && warnings[i].at_ms <= now_ms; i++) {
+        size_t at = c->text.len;
+
+        buf_i64(&c->text, warnings[i].at_ms);
+        close_part(&c->warnings, &c->text, at);
+        at = c->text.len;
+        warning_encode(&c->text, s, warnings[i].threshold_ms, now_ms);
+        close_part(&c->warnings, &c->text, at);
+    }
 }
 
 void
@@ -161,7 +181,10 @@ put_terms(struct arguments *a, const struct commit_terms *t, const struct sessio
     }
     rest_ms = session_last_resort(s, t->ended_ttl_ms) - t->ld->now_us / 1000;
     put_number(a, o->number[3], (rest_ms > 0 ? rest_ms : 0) + TTL_BEHIND_MS);
-    put_number(a, o->number[4], session_wakeup(s, t->ended_ttl_ms));
+    if (c->changes > 0)
+        put_number(a, o->number[4], session_wakeup(s, 0, t->ended_ttl_ms));
+    else
+        put_text(a, "-");
 }
 
 static void
@@ -186,7 +209,7 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
     struct key channel = keys_channel(t->prefix, t->id);
     struct key wake = keys_wake(t->prefix, partition);
     struct arguments a = { .c = c };
-    char nfields[NUMBER_SIZE];
+    char nfields[NUMBER_SIZE], nwarnings[NUMBER_SIZE];
     struct scratch o;
 
     *place = -1;
@@ -204,7 +227,10 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
     put_number(&a, nfields, (int64_t)c->fields.n);
     put_text(&a, t->idem_key ? t->idem_key : "");
     put(&a, t->idem_key ? buf_cstr(t->verdict) : "", t->idem_key ? t->verdict->len : 0);
+    put_number(&a, nwarnings, c->changes > 0 ? (int64_t)c->warnings.n / 2 : 0);
     assert(a.n == KEYS_N + FIXED_N);
+    if (c->changes > 0)
+        put_parts(&a, &c->warnings);
     put_parts(&a, &c->fields);
     put_parts(&a, &c->records);
     *place = redis_batch_script(b, LUA_COMMIT, KEYS_N, (int)a.n, c->argv, c->lens);

@@ -27,8 +27,9 @@ struct commit_parts {
 
 struct session_commit {
     struct buf text;
-    struct commit_parts fields;  /* name, value, ... */
-    struct commit_parts records; /* event, snapshot, ... */
+    struct commit_parts warnings; /* instant, message, ... */
+    struct commit_parts fields;   /* name, value, ... */
+    struct commit_parts records;  /* event, snapshot, ... */
     const char **argv;
     size_t *lens;
     size_t size;
@@ -40,6 +41,12 @@ void session_commit_init(struct session_commit *c);
 void session_commit_fini(struct session_commit *c);
 /* Begin anew. */
 void session_commit_clear(struct session_commit *c);
+
+/*
+ * What the clock of s has crossed by `now_ms` and is not charged yet; before the first change.
+ * Published with the changes, unless that was done before.
+ */
+void session_commit_warn(struct session_commit *c, const struct session *s, int64_t now_ms);
 
 /*
  * Add the change that was just applied to s: what its dirty marks name (all, at creation), its
@@ -64,12 +71,20 @@ struct commit_terms {
 
 /*
  * Add the call to a batch; returns its place. `s` is the state after the changes. Without a
- * change it only sets TTL and wake-up right; s NULL: there is no such session, its wake-up
+ * change it only stores the verdict; s NULL: there is no such session, its wake-up
  * goes. RC_INTERNAL (place -1) when the texts grew beyond their maximum.
  */
 enum rc session_commit_add(struct session_commit *c, struct redis_batch *b,
                            const struct commit_terms *t, const struct session *s, int *place,
                            struct fail *f) MUSTCHECK;
+
+/*
+ * A session that was claimed for its wake-up `claimed_ms` and has no change due: add the call
+ * that publishes what the clock has crossed since, and sets the next wake-up (lua/tell.lua).
+ * *messages: how many. Returns its place; the reply is 1 when it was done.
+ */
+int session_tell_add(struct redis_batch *b, const struct commit_terms *t,
+                     const struct session *s, int64_t claimed_ms, int *messages);
 
 enum commit_verdict {
     COMMIT_DONE,

@@ -119,6 +119,7 @@ session_create(struct session *s, int64_t now_ms, struct change *c, struct fail 
     if (s->increment_ms < 0)
         s->increment_ms = s->control.increment_ms;
     metadata_flatten(s->metadata);
+    session_warn_set_up(s);
     if (s->mode == MODE_PER_CYCLE && s->max_cycles == 0 && goes_on_alone(s))
         s->max_cycles = SESSION_CYCLES_DEFAULT;
     for (size_t k = 0; k < s->n; k++) {

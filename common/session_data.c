@@ -158,6 +158,7 @@ session_init(struct session *s)
     memset(s, 0, sizeof(*s));
     s->time_per_cycle_ms = -1;
     s->increment_ms = -1;
+    s->warn_at_ms[0] = SESSION_WARNING_MS;
     s->max_time_ms = -1;
     s->active = -1;
     s->first = -1;

@@ -58,15 +58,15 @@ read_claim(const redisReply *reply, struct store_due *due, size_t max, size_t *n
         return false;
     now_us = redis_time_us(reply->element[1]);
     ids = reply->element[3];
-    if (now_us < 0 || ids->elements > max)
+    if (now_us < 0 || ids->elements > 2 * max || ids->elements % 2 != 0)
         return false;
     *now_ms = now_us / 1000;
     *next_ms = strtoll(reply->element[2]->str, NULL, 10);
-    for (size_t i = 0; i < ids->elements; i++) {
+    for (size_t i = 0; i < ids->elements; i += 2) {
         if (ids->element[i]->len != ID_LEN)
             continue; /* nothing that we wrote */
         memcpy(due[*n].id, ids->element[i]->str, ID_LEN + 1);
-        (*n)++;
+        due[(*n)++].wakeup_ms = strtoll(ids->element[i + 1]->str, NULL, 10);
     }
     return true;
 }
@@ -135,9 +135,11 @@ put_off(struct session_call *c, const char *why)
     log_error("session is unreadable", LOG_STR("session_id", c->id), LOG_STR("error", why));
 }
 
-/* What one commit of the batch does. */
+/* What one call of the batch does: commits changes, or tells and sets the wake-up. */
 struct expiry {
     int changes;
+    bool tells;
+    int warnings;
     int64_t due_ms; /* instant of the first of them; 0: unknown, or Redis was away by then */
 };
 
@@ -145,7 +147,7 @@ struct expiry {
 static int64_t
 due_since(const struct session_call *c)
 {
-    int64_t at_ms = session_wakeup(c->s, c->st->conf->session_cache_ttl_ms);
+    int64_t at_ms = session_due_at(c->s, c->st->conf->session_cache_ttl_ms);
     bool was_away = c->ld.gap_from_ms != 0 && epoch_life(c->ld.epoch) < c->ld.gap_n;
 
     return was_away || at_ms > c->ld.now_us / 1000 ? 0 : at_ms;
@@ -153,7 +155,7 @@ due_since(const struct session_call *c)
 
 /* Add what one session needs to the batch of commits. False: it is left to the next claim. */
 static bool
-expire_one(struct session_call *c, int load_place, struct expiry *out)
+expire_one(struct session_call *c, int load_place, int64_t claimed_ms, struct expiry *out)
 {
     const struct commit_terms terms = {
         .prefix = c->st->conf->key_prefix,
@@ -179,6 +181,11 @@ expire_one(struct session_call *c, int load_place, struct expiry *out)
         out->due_ms = due_since(c);
         session_call_due(c);
     }
+    out->tells = c->ld.exists && c->st->pending.changes == 0;
+    if (out->tells) {
+        session_tell_add(c->st->commit, &terms, c->s, claimed_ms, &out->warnings);
+        return true;
+    }
     rc = session_commit_add(&c->st->pending, c->st->commit, &terms, c->ld.exists ? c->s : NULL,
                             &place, &f);
     out->changes = (int)c->st->pending.changes;
@@ -195,6 +202,14 @@ count_lateness(const struct redis_batch *b, int place, const struct expiry *e)
         metrics_observe_us(METRIC_TIMEKEEPER_LATENESS, done_us - e->due_ms * 1000, 0, 0);
 }
 
+static bool
+told(const struct redis_batch *b, int place)
+{
+    const redisReply *reply = redis_batch_reply(b, place);
+
+    return reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+}
+
 /* What Redis refused is the answer, so that the caller does not come again at once. */
 static enum rc
 count_applied(const struct session_store *st, const struct expiry *expiries, size_t *applied,
@@ -207,6 +222,8 @@ count_applied(const struct session_store *st, const struct expiry *expiries, siz
 
         if (refused != RC_OK)
             rc = refused;
+        if (refused == RC_OK && expiries[i].tells)
+            *applied += told(st->commit, i) ? (size_t)expiries[i].warnings : 0;
         if (refused != RC_OK || expiries[i].changes == 0 ||
             session_commit_verdict(st->commit, i, NULL) != COMMIT_DONE)
             continue;
@@ -240,7 +257,7 @@ session_store_expire(struct session_store *st, const struct store_due *due, size
         struct expiry e;
 
         c = (struct session_call){ .st = st, .id = due[i].id, .s = &s, .res = &res };
-        if (expire_one(&c, (int)(i * SESSION_LOAD_COMMANDS), &e))
+        if (expire_one(&c, (int)(i * SESSION_LOAD_COMMANDS), due[i].wakeup_ms, &e))
             expiries[redis_batch_count(st->commit) - 1] = e;
     }
     rc = redis_run(st->redis, st->commit, f);

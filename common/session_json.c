@@ -241,6 +241,18 @@ action_add(struct buf *out, const struct session *s)
     buf_str(out, s->on_timeout.penalty);
 }
 
+static void
+warnings_add(struct buf *out, const struct session *s)
+{
+    LIT(out, ",\"warn_at_ms\":[");
+    for (size_t k = 0; k < SESSION_WARNINGS_MAX && s->warn_at_ms[k] != 0; k++) {
+        if (k > 0)
+            buf_char(out, ',');
+        buf_i64(out, s->warn_at_ms[k]);
+    }
+    buf_char(out, ']');
+}
+
 /* What was asked for when the session was created. */
 static void
 policy_add(struct buf *out, const struct session *s)
@@ -249,6 +261,7 @@ policy_add(struct buf *out, const struct session *s)
     bool_add(out, s->auto_advance);
     if (s->max_cycles > 0)
         ms_add(out, ",\"max_cycles\":", s->max_cycles);
+    warnings_add(out, s);
     if (s->on_timeout.type == TIMEOUT_NONE)
         return;
     LIT(out, ",\"action_on_timeout\":{\"type\":");

@@ -41,6 +41,7 @@ static const struct row_field header_fields[] = {
     { 'd', ROW_BOOL, H(auto_advance),         0,                0,  0, 0 },
     { 'C', ROW_I64,  H(max_cycles),           0,                0,  0, ROW_COUNT_MAX },
     { 'G', ROW_I64,  H(handed_over_at),       0,                0,  0, ROW_INSTANT_MAX },
+    { 'B', ROW_I64,  H(warned),               0,                0,  0, (1 << SESSION_WARNINGS_MAX) - 1 },
     { 'v', ROW_I64,  H(last_timeout.version), 0,                0,  0, ROW_COUNT_MAX },
     { 't', ROW_I64,  H(last_timeout.at),      0,                0,  0, ROW_INSTANT_MAX },
     { 'e', ROW_I32,  H(last_timeout.expired), 0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
@@ -80,6 +81,15 @@ static const struct row_field control_fields[] = {
     STAGE(3, 'J', 'K', 'L'),
     STAGE(4, 'M', 'N', 'O'),
     { 0,   ROW_END,  0,                    0,            0, 0, 0 },
+};
+
+static const struct row_field warning_fields[] = {
+    { 'a', ROW_I64, H(warn_at_ms[0]), 0, SESSION_WARNING_MS, 0, ROW_SPAN_MAX },
+    { 'b', ROW_I64, H(warn_at_ms[1]), 0, 0, 0, ROW_SPAN_MAX },
+    { 'c', ROW_I64, H(warn_at_ms[2]), 0, 0, 0, ROW_SPAN_MAX },
+    { 'd', ROW_I64, H(warn_at_ms[3]), 0, 0, 0, ROW_SPAN_MAX },
+    { 'e', ROW_I64, H(warn_at_ms[4]), 0, 0, 0, ROW_SPAN_MAX },
+    { 0,   ROW_END, 0,                0, 0, 0, 0 },
 };
 
 static const struct row_field participant_fields[] = {
@@ -159,6 +169,11 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
     if (is_new && s->control.type != CONTROL_NONE) {
         row_encode(&row, control_fields, s);
         emit(&row, fn, ctx, "k");
+    }
+    if (is_new) {
+        row_encode(&row, warning_fields, s);
+        if (row.len > 0) /* else it warns as sessions do that say nothing */
+            emit(&row, fn, ctx, "w");
     }
     for (size_t k = 0; k < s->n; k++) {
         if (!all && !s->p[k].dirty)
@@ -268,6 +283,8 @@ session_field_set(struct session *s, const char *name, size_t name_len, const ch
         return row_decode(value, len, timeout_fields, s, f);
     if (name_len == 1 && *name == 'k')
         return row_decode(value, len, control_fields, s, f);
+    if (name_len == 1 && *name == 'w')
+        return row_decode(value, len, warning_fields, s, f);
     if (name_len == 1 && *name == 'm')
         return metadata_set(s, value, len, f);
     if (name_len < 2 || (name[0] != 'p' && name[0] != 'g') || name[1] != ':')
@@ -342,6 +359,16 @@ times_are_whole(const struct session *s)
     return false;
 }
 
+static bool
+warnings_are_in_order(const struct session *s)
+{
+    for (size_t k = 1; k < SESSION_WARNINGS_MAX; k++)
+        if (s->warn_at_ms[k] != 0 &&
+            (s->warn_at_ms[k - 1] == 0 || s->warn_at_ms[k] <= s->warn_at_ms[k - 1]))
+            return false;
+    return true;
+}
+
 enum rc
 session_fields_done(struct session *s, struct fail *f)
 {
@@ -364,6 +391,8 @@ session_fields_done(struct session *s, struct fail *f)
         return fail_log(f, RC_STATE_UNREADABLE, "a time control without its parameters");
     if (!somebody_is_in(s))
         return fail_log(f, RC_STATE_UNREADABLE, "nobody is left to take a turn");
+    if (!warnings_are_in_order(s))
+        return fail_log(f, RC_STATE_UNREADABLE, "warnings out of order");
     if (!turn_is_whole(s) || !times_are_whole(s))
         return fail_log(f, RC_STATE_UNREADABLE, "status %d without its turn or its instants",
                         (int)s->status);

@@ -2,9 +2,10 @@
  * session_row.h - a session as the fields of its Redis hash, and back.
  *
  * Fields: `h` the header, `m` the metadata as sent, `t` what follows a timeout and `k` the time
- * control (each absent when there is none), `p:<k>` one participant (k = place in the list),
- * `g:<k>` one group. `v` (version), `e` (epoch as committed), `c` (commit id) are the commit's
- * own (session_store.h). The same field/value pairs travel in events.
+ * control (each absent when there is none), `w` when to warn (absent when that is as usual),
+ * `p:<k>` one participant (k = place in the list), `g:<k>` one group. `v` (version), `e` (epoch
+ * as committed), `c` (commit id) are the commit's own (session_store.h). The same field/value
+ * pairs travel in events.
  */
 #ifndef COMMON_SESSION_ROW_H
 #define COMMON_SESSION_ROW_H
@@ -20,7 +21,7 @@ struct buf;
 
 /*
  * Walk the fields of s: those marked dirty, or all. `fn` gets name and value, both
- * borrowed until it returns. `m`, `t` and `k` never change: they go with the dirty
+ * borrowed until it returns. `m`, `t`, `k` and `w` never change: they go with the dirty
  * header of version 1 only.
  */
 void session_fields(const struct session *s, bool all,
@@ -29,7 +30,7 @@ void session_fields(const struct session *s, bool all,
 
 /*
  * Take one field into s (initialised; p[] and g[] grow as needed). Names other than h, m, t,
- * k, p:<k>, g:<k> are ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for
+ * k, w, p:<k>, g:<k> are ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for
  * session_fini.
  */
 enum rc session_field_set(struct session *s, const char *name, size_t name_len,

@@ -150,6 +150,7 @@ enum rc session_load_read(const struct redis_batch *b, int place, const char *id
 
 struct store_due {
     char id[ID_LEN + 1];
+    int64_t wakeup_ms; /* what it was claimed for */
 };
 
 /*
@@ -165,8 +166,9 @@ enum rc session_store_claim(struct session_store *st, int partition, const char 
                             struct fail *f) MUSTCHECK;
 
 /*
- * Apply and commit everything due of these sessions: two round trips for all of them together
- * (a lost race is left to the next claim). *applied counts changes. RC_OK or a store code;
+ * Apply and commit everything due of these sessions, and publish the warnings that are: two
+ * round trips for all of them together (a lost race is left to the next claim). *applied counts
+ * changes and warnings. RC_OK or a store code;
  * sessions that cannot be read are logged and their wake-up put off by a minute.
  */
 enum rc session_store_expire(struct session_store *st, const struct store_due *due, size_t n,

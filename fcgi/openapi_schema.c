@@ -170,6 +170,7 @@ static const struct member state[] = {
     { "time_control", CONTROLS, false, "As created, with what was left out of it." },
     { "auto_advance", FLAG, true, "Whether the turn is handed over when its time is up." },
     { "max_cycles", COUNT, false, "per_cycle: how many turns there are." },
+    { "warn_at_ms", "'type':'array','items':{" COUNT "}", true, "At which remaining times clients are warned; ascending." },
     { "action_on_timeout", REF("ActionOnTimeout"), false, "What happens when a clock reaches zero." },
     { "last_timeout", REF("LastTimeout"), false, "The newest expiry." },
     { "deadline_at", INSTANT, false, "When the running clock reaches zero." },

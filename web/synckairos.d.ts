@@ -126,6 +126,8 @@ export interface SyncState {
   /** per_cycle: the session is completed after so many turns. */
   max_cycles?: number;
   action_on_timeout?: ActionOnTimeout;
+  /** At which remaining times the clients are warned; ascending. */
+  warn_at_ms: number[];
   /** When the running clock reaches zero. */
   deadline_at?: Instant;
   last_timeout?: LastTimeout;
@@ -188,6 +190,8 @@ export interface CreateSession {
   action_on_timeout?: Omit<ActionOnTimeout, 'type'> & {
     type: TimeoutAction | 'game_over' | 'skip_question' | 'auto_fold';
   };
+  /** At most 5 remaining times, 100 to 86400000; [10000] when it is left out. */
+  warn_at_ms?: number[];
   metadata?: Record<string, unknown>;
 }
 

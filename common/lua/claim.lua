@@ -3,7 +3,8 @@
 -- KEYS[1] lease  [2] wakeups  [3] life
 -- ARGV[1] owner  [2] lease ms  [3] ids at most  [4] run id of this Redis
 -- Returns {2} when the life of the partition is another (nothing was done); else {1 held or 0,
---     TIME, earliest wake-up left in ms or '', due ids}. Ids are read only by the holder.
+--     TIME, earliest wake-up left in ms or '', due ids, each followed by its wake-up}. Ids are
+--     read only by the holder.
 local SEEN_MS = 1000
 
 local t = redis.call('TIME')
@@ -26,6 +27,6 @@ if owner and owner ~= ARGV[1] then
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[3])
-local left = redis.call('ZRANGE', KEYS[2], #due, #due, 'WITHSCORES')[2]
+local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+local left = redis.call('ZRANGE', KEYS[2], #due / 2, #due / 2, 'WITHSCORES')[2]
 return {1, t, left and string.format('%.0f', tonumber(left)) or '', due}

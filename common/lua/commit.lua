@@ -4,19 +4,23 @@
 -- that is more than 1 s old. Then, in one step: fields, TTL, wake-up, audit records, pushes.
 -- When memory is full, Redis refuses the first write that may need some, and nothing that follows
 -- a write, so nothing is ever half done; deletions and what is due begin with a write that needs
--- none and always go through. With new version '' it only looks after TTL and wake-up (a session
--- with nothing due).
+-- none and always go through. With new version '' nothing of the session changes (a verdict alone,
+-- or a session that is gone).
+--
+-- The wake-up tells which warnings have been published: those before it.
 --
 -- KEYS[1] session  [2] wakeups  [3] audit  [4] life  [5] switch limit  [6] verdicts
 -- ARGV[1] version as read, '' when the session must not exist  [2] epoch as read
 --     [3] new version, '' for no change  [4] new epoch  [5] commit id
 --     [6] run id of this Redis as the caller knows it  [7] life n  [8] now, us
---     [9] 'delete', 'due' (no command is in it), ''  [10] TTL ms, '' to leave it  [11] wake-up ms, '' for none
+--     [9] 'delete', 'due' (no command is in it), ''  [10] TTL ms, '' to leave it  [11] wake-up ms,
+--     '' for none, '-' to leave it
 --     [12] session id  [13] channel of the session  [14] channel for wake-ups
 --     [15] audit records to keep, about  [16] [17] [18] switch limit: hits (0: none), window ms,
 --     cool-down ms  [19] number of field names and values  [20] hash of the Idempotency-Key, '' for
---     none  [21] its verdict; then the field names and values; then, for each change, its event
---     and its snapshot ('' for none)
+--     none  [21] its verdict  [22] number of warnings that were due before; then the instant and
+--     the message of each; then the field names and values; then, for each change, its event and
+--     its snapshot ('' for none)
 -- Returns {0, TIME, verdict} committed; {1, HGETALL, HMGET of life, TIME} lost the race;
 --     {2} another life; {3, TIME, verdict} refused by the switch limit; {4} the key has its
 --     verdict already. verdict: limit_window.
@@ -67,7 +71,8 @@ local function keep_verdict()
     redis.call('PEXPIRE', KEYS[6], VERDICT_MS)
 end
 
-local fields_end = 21 + ARGV[19]
+local warnings_end = 22 + 2 * ARGV[22]
+local fields_end = warnings_end + ARGV[19]
 if ARGV[9] == 'delete' then
     redis.call('DEL', KEYS[1])
 elseif ARGV[9] == 'due' then
@@ -78,15 +83,23 @@ if ARGV[20] ~= '' then
 end
 if ARGV[9] ~= 'delete' and ARGV[3] ~= '' then
     redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'c', ARGV[5],
-        unpack(ARGV, 22, fields_end))
+        unpack(ARGV, warnings_end + 1, fields_end))
 end
 if ARGV[9] == '' then
     redis.call('PEXPIRE', KEYS[1], ARGV[10])
 end
 
+if warnings_end > 22 then
+    local told = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[12]) or 0)
+    for i = 23, warnings_end, 2 do
+        if tonumber(ARGV[i]) >= told then
+            redis.call('PUBLISH', ARGV[13], ARGV[i + 1])
+        end
+    end
+end
 if ARGV[11] == '' then
     redis.call('ZREM', KEYS[2], ARGV[12])
-else
+elseif ARGV[11] ~= '-' then
     -- Timekeepers look by themselves long before a later one.
     local soon = ARGV[11] - now_ms < WAKE_MS
     local first = soon and redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]

@@ -95,6 +95,10 @@ static const struct field timeout_fields[] = {
     { .type = F_END },
 };
 
+static const struct field warning_field[] = {
+    { .type = F_INT, .label = "Warning", .min = 100, .max = DAY_MS },
+};
+
 /* Made of all fields, a body would contradict itself: some belong to one mode only. */
 #define CREATE_EXAMPLE \
     "{\"sync_mode\":\"per_participant\",\"total_time_ms\":600000,\"increment_ms\":2000," \
@@ -153,6 +157,10 @@ const struct field session_create_fields[] = {
              "are handed over by time." },
     { .name = "action_on_timeout", .type = F_OBJECT, .label = "Action on timeout",
       .items = timeout_fields, .doc = "What happens when a clock reaches zero." },
+    { .name = "warn_at_ms", .type = F_ARRAY, .label = "warn_at_ms", .min = 0,
+      .max = SESSION_WARNINGS_MAX, .items = warning_field, .too_big = "Cannot exceed 5 warnings",
+      .doc = "When a running clock falls below one of these, clients are warned, once in a turn. "
+             "10000 alone when it is left out." },
     { .name = "metadata", .type = F_OBJECT, .label = "Metadata", .max = SESSION_METADATA_MAX,
       .doc = "Any object of at most 10 KB, returned as sent." },
     { .type = F_END, .example = CREATE_EXAMPLE },
@@ -265,6 +273,16 @@ fill_timeout(struct session *s, struct json_object *from)
 }
 
 static void
+fill_warnings(struct session *s, struct json_object *body)
+{
+    if (!body_has(body, "warn_at_ms"))
+        return;
+    s->warn_at_ms[0] = 0;
+    for (size_t i = 0; i < body_array_len(body, "warn_at_ms"); i++)
+        s->warn_at_ms[i] = json_object_get_int64(body_array_at(body, "warn_at_ms", i));
+}
+
+static void
 fill(struct session *s, struct json_object *body, const char *owner)
 {
     const char *id = body_str(body, "session_id");
@@ -293,6 +311,7 @@ fill(struct session *s, struct json_object *body, const char *owner)
         session_control_draft(s, control);
     if (json_object_object_get_ex(body, "action_on_timeout", &timeout))
         fill_timeout(s, timeout);
+    fill_warnings(s, body);
 }
 
 enum rc

@@ -1,6 +1,7 @@
 #include "store_fixture.h"
 #include "common/arena.h"
 #include "common/keys.h"
+#include "common/log.h"
 #include <inttypes.h>
 
 struct fixture fx;
@@ -109,6 +110,17 @@ fixture_get(const char *id)
 {
     fail_reset(&fx.f);
     return session_store_get(fx.store, id, NULL, &fx.s, &fx.res, &fx.f);
+}
+
+size_t
+fixture_expire(const struct store_due *due, size_t n)
+{
+    size_t applied = 0;
+
+    fail_reset(&fx.f);
+    if (session_store_expire(fx.store, due, n, &applied, &fx.f) != RC_OK)
+        fatal(70, "expire: %s", fx.f.log);
+    return applied;
 }
 
 const char *

@@ -41,6 +41,8 @@ const char *fixture_participant(size_t place); /* static */
 enum rc fixture_create(const char *id, size_t n, int64_t bank_ms);
 enum rc fixture_command(const char *id, enum command_type type);
 enum rc fixture_get(const char *id);
+/* session_store_expire, which must succeed; how much it applied. */
+size_t fixture_expire(const struct store_due *due, size_t n);
 
 /* "HGET <key of id> <field>", text. */
 const char *fixture_field(const char *id, const char *field);

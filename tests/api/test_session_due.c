@@ -40,12 +40,7 @@ claim(const char *owner, size_t max)
 static size_t
 expire(const struct claim *c)
 {
-    size_t applied;
-
-    fail_reset(&fx.f);
-    if (session_store_expire(fx.store, c->due, c->n, &applied, &fx.f) != RC_OK)
-        fail_msg("%s", fx.f.log);
-    return applied;
+    return fixture_expire(c->due, c->n);
 }
 
 /* Ids of the partition of id_a, by number. */
@@ -126,7 +121,7 @@ a_claim_shows_what_is_due_and_what_comes_next(void **state)
     assert_int_equal(c.n, 0);
     assert_int_equal(c.next_ms, 0);
     start_game(id_a, 60000);
-    later = session_deadline(&fx.s);
+    later = session_wakeup(&fx.s, 0, 0);
     start_game(neighbour(0), 20);
     start_game(neighbour(1), 20);
     start_game(neighbour(2), 20);
@@ -205,7 +200,7 @@ what_is_not_due_any_more_gets_its_right_wake_up(void **state)
     c = claim("t", MAX);
     assert_int_equal(c.n, 1);
     assert_int_equal(expire(&c), 0);
-    assert_int_equal(wakeup(id_a), session_deadline(&fx.s));
+    assert_int_equal(wakeup(id_a), session_wakeup(&fx.s, 0, 0));
     assert_int_equal(fixture_get(id_a), RC_OK);
     assert_int_equal(fx.s.version, 2);
     assert_int_equal(fixture_audit_length(id_a), 2);

@@ -262,7 +262,7 @@ an_earlier_wake_up_that_is_soon_is_announced(void **state)
     fixture_command(id_a, COMMAND_PAUSE);
     fixture_command(id_a, COMMAND_RESUME); /* earlier than a day of idleness */
     m = next_message(c);
-    assert_int_equal(number(m->element[2]->str), session_deadline(&fx.s));
+    assert_int_equal(number(m->element[2]->str), session_wakeup(&fx.s, 0, 0));
     freeReplyObject(m);
     redisFree(c);
 }

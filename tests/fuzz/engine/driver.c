@@ -341,7 +341,7 @@ print_end(const struct fail *f, bool switched, int32_t expired, int64_t now)
         buf_str(&out, "null");
     if (is_there) {
         buf_printf(&out,
-                   ",\"wakeup\":%" PRId64 ",\"state\":", session_wakeup(&live, ENDED_TTL_MS));
+                   ",\"wakeup\":%" PRId64 ",\"state\":", session_due_at(&live, ENDED_TTL_MS));
         session_json(&out, &live, now);
     } else {
         buf_str(&out, ",\"wakeup\":0,\"state\":null");
@@ -474,6 +474,18 @@ control_take(const char *key, char *value)
     return true;
 }
 
+/* "5000,300", in any order, or nothing. */
+static void
+warnings_take(char *at)
+{
+    live.warn_at_ms[0] = 0;
+    for (int k = 0; *at != '\0'; k++) {
+        HOLD(k < SESSION_WARNINGS_MAX);
+        live.warn_at_ms[k] = strtoll(at, &at, 10);
+        at += *at == ',';
+    }
+}
+
 static void
 draft_take(const char *key, char *value)
 {
@@ -503,6 +515,8 @@ draft_take(const char *key, char *value)
         membership_take(value);
     else if (strcmp(key, "first") == 0)
         live.first = place_take(value);
+    else if (strcmp(key, "warn") == 0)
+        warnings_take(value);
     else if (strcmp(key, "adv") == 0)
         live.auto_advance = *value == '1';
     else if (strcmp(key, "cycles") == 0)

@@ -727,6 +727,7 @@ class Session:
             "paused_at": iso(self.last("pause").at) if self.status == "paused" else None,
             "paused_total_ms": self.paused(self.touched),
             "auto_advance": self.advances,
+            "warn_at_ms": sorted(set(self.body.get("warn_at_ms", [10000]))),
             "epoch": b["epoch"],
             "server_time": iso(now),
         }

@@ -153,6 +153,8 @@ def random_policy(rng, body):
                 policy[key] = rng.choice(values)
         if rng.random() < 0.2 and people:
             policy["winner_participant_id"] = rng.choice((anybody, anybody, lambda: uuid(rng)))()
+    if rng.random() < 0.3:
+        body["warn_at_ms"] = [rng.choice((100, 1000, 10000, rng.randint(100, 86400000))) for _ in range(rng.randint(0, 5))]
     has_turns = body["sync_mode"] not in WHOLE
     if rng.random() < (0.3 if has_turns else 0.02):
         body["auto_advance"] = True
@@ -231,6 +233,8 @@ def create_line(body, now):
     for g, group in enumerate(body.get("groups", [])):
         words.append("g=%s,%d" % (group["group_id"], group["total_time_ms"]))
         words += ["gm=%d,%d,%s" % (g, k, member) for k, member in enumerate(group.get("members", []))]
+    if "warn_at_ms" in body:
+        words.append("warn=" + ",".join(map(str, body["warn_at_ms"])))
     policy = body.get("action_on_timeout", {})
     for key, name, where in (("first", "active_participant_id", body), ("cycles", "max_cycles", body),
                              ("act", "type", policy), ("action", "action", policy),

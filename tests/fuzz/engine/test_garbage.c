@@ -180,7 +180,7 @@ live_on(struct session *s)
         buf_clear(&out);
         session_json(&out, s, now);
         session_switch_json(&out, s, -1, now);
-        assert_true(session_wakeup(s, 1000) != 0);
+        assert_true(session_wakeup(s, 0, 1000) != 0);
         if (draw(2) == 0 && session_expire(s, now, 1000, &c) && c.type == EVENT_SESSION_DELETED)
             break;
         if (draw(8) == 0)

@@ -3,6 +3,7 @@
 #include "broadcaster/hub.h"
 
 #include "common/keys.h"
+#include "common/warning.h"
 #include "fake_hub.h"
 
 #include <unistd.h>
@@ -386,6 +387,53 @@ an_expiry_is_a_state_then_time_expired(void **state)
     feed(&l);
     assert_string_equal(got(f), "");
     leave(f);
+    life_end(&l);
+}
+
+static void
+warn(const struct session *s)
+{
+    struct buf out;
+
+    buf_init(&out, 512);
+    warning_encode(&out, s, 5000, s->updated_at + 100);
+    hub_event(hub, SID_LOWER, out.data, out.len);
+    buf_fini(&out);
+}
+
+static void
+a_warning_goes_to_those_who_have_its_version(void **state)
+{
+    struct life l;
+    struct session before;
+    struct fake *f, *late;
+
+    (void)state;
+    life_begin(&l, 1);
+    f = join_live(&l);
+    life_do(&l, COMMAND_START);
+    feed(&l);
+    warn(&l.s);
+    assert_string_equal(got(f), "STATE_UPDATE:2 TIME_WARNING:2");
+    late = join(); /* not yet given its state */
+    warn(&l.s);
+    assert_string_equal(got(f), "TIME_WARNING:2");
+    assert_string_equal(got(late), "");
+    loaded(RC_OK, &l.s, l.now);
+    session_init(&before);
+    session_copy(&before, &l.s);
+    life_do(&l, COMMAND_SWITCH);
+    feed(&l);
+    warn(&before); /* of the turn that is over */
+    before.version += 2;
+    warn(&before); /* of one that is not known here */
+    assert_string_equal(got(f), "STATE_UPDATE:3");
+    assert_string_equal(got(late), "STATE_SYNC:2 STATE_UPDATE:3");
+    hub_event(hub, SID_LOWER, "!nonsense", 9);
+    assert_string_equal(got(f), "");
+    session_fini(&before);
+    leave(f);
+    leave(late);
     life_end(&l);
 }
 
@@ -923,6 +971,7 @@ main(void)
         TEST(older_ones_are_ignored_gaps_are_read_again),
         TEST(a_gap_during_a_read_is_not_forgotten),
         TEST(an_expiry_is_a_state_then_time_expired),
+        TEST(a_warning_goes_to_those_who_have_its_version),
         TEST(who_is_past_an_expiry_is_not_told_of_it),
         TEST(rubbish_is_read_again),
         TEST(a_deletion_closes),

@@ -1,5 +1,6 @@
 #include "broadcaster/protocol.h"
 
+#include "common/warning.h"
 #include "fake.h"
 
 /* --- reading --- */
@@ -268,6 +269,31 @@ time_expired(void **state)
     buf_fini(&out);
 }
 
+static void
+time_warning(void **state)
+{
+    struct warning_note w = { .epoch = "E1",
+                              .version = 7,
+                              .server_time_ms = T0,
+                              .threshold_ms = 5000,
+                              .remaining_ms = 4990,
+                              .participant_id = ANNA };
+
+    (void)state;
+    buf_init(&out, 100000);
+    protocol_time_warning(&out, SID, &w);
+    says("{\"type\":\"TIME_WARNING\",\"sessionId\":\"" SID
+         "\",\"timestamp\":1795362403096,\"epoch\":\"E1\",\"version\":7,"
+         "\"participant_id\":\"" ANNA "\",\"time_remaining_ms\":4990,\"threshold_ms\":5000}");
+    memcpy(w.group_id, BERT, sizeof(BERT));
+    w.participant_id[0] = '\0';
+    protocol_time_warning(&out, SID, &w);
+    says("{\"type\":\"TIME_WARNING\",\"sessionId\":\"" SID
+         "\",\"timestamp\":1795362403096,\"epoch\":\"E1\",\"version\":7,"
+         "\"group_id\":\"" BERT "\",\"time_remaining_ms\":4990,\"threshold_ms\":5000}");
+    buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -280,6 +306,7 @@ main(void)
         cmocka_unit_test(every_fault_has_words),
         cmocka_unit_test(states),
         cmocka_unit_test(time_expired),
+        cmocka_unit_test(time_warning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

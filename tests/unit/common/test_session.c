@@ -678,7 +678,7 @@ the_untouched_are_deleted_after_a_day(void **state)
     (void)state;
     create(&s, 2, 60000, 0);
     assert_int_equal(session_last_resort(&s, TTL), T0 + SESSION_IDLE_MS);
-    assert_int_equal(session_wakeup(&s, TTL), T0 + SESSION_IDLE_MS);
+    assert_int_equal(session_due_at(&s, TTL), T0 + SESSION_IDLE_MS);
     assert_false(session_expire(&s, T0 + SESSION_IDLE_MS - 1, TTL, &c));
     assert_true(session_expire(&s, T0 + SESSION_IDLE_MS + 50, TTL, &c));
     assert_int_equal(c.type, EVENT_SESSION_DELETED);
@@ -701,10 +701,10 @@ the_running_are_deleted_a_day_after_their_deadline(void **state)
     create(&s, 2, 60000, 0);
     run(&s, COMMAND_START, T0 + 1);
     assert_int_equal(session_last_resort(&s, TTL), T0 + 60001 + SESSION_IDLE_MS);
-    assert_int_equal(session_wakeup(&s, TTL), T0 + 60001);
+    assert_int_equal(session_due_at(&s, TTL), T0 + 60001);
     assert_true(session_expire(&s, T0 + 3 * SESSION_IDLE_MS, TTL, &c));
     assert_int_equal(c.type, EVENT_PARTICIPANT_EXPIRED);
-    assert_int_equal(session_wakeup(&s, TTL), T0 + 60001 + SESSION_IDLE_MS);
+    assert_int_equal(session_due_at(&s, TTL), T0 + 60001 + SESSION_IDLE_MS);
     assert_true(session_expire(&s, T0 + 3 * SESSION_IDLE_MS, TTL, &c));
     assert_int_equal(c.type, EVENT_SESSION_DELETED);
     assert_int_equal(c.at_ms, T0 + 60001 + SESSION_IDLE_MS);
@@ -724,7 +724,7 @@ the_paused_and_the_ended_have_their_own_last_day(void **state)
     assert_int_equal(session_last_resort(&s, TTL), T0 + 70 + SESSION_IDLE_MS);
     run(&s, COMMAND_COMPLETE, T0 + 90);
     assert_int_equal(session_last_resort(&s, TTL), T0 + 90 + TTL);
-    assert_int_equal(session_wakeup(&s, TTL), T0 + 90 + TTL);
+    assert_int_equal(session_due_at(&s, TTL), T0 + 90 + TTL);
     session_fini(&s);
 }
 

@@ -82,7 +82,8 @@ a_new_session_looks_like_the_contract(void **state)
           "\"session_started_at\":null,\"session_completed_at\":null,\"increment_ms\":0,"
           "\"created_at\":\"2026-11-22T15:46:43.096Z\","
           "\"updated_at\":\"2026-11-22T15:46:43.096Z\",\"cycle_number\":0,\"paused_at\":null,"
-          "\"paused_total_ms\":0,\"auto_advance\":false,\"epoch\":\"E1\","
+          "\"paused_total_ms\":0,\"auto_advance\":false,\"warn_at_ms\":[10000],"
+          "\"epoch\":\"E1\","
           "\"server_time\":\"2026-11-22T15:46:43.101Z\"}");
     session_fini(&s);
 }
@@ -104,6 +105,8 @@ every_optional_field_has_its_place(void **state)
     run(&s, COMMAND_PAUSE, T0 + 1010);
     s.auto_advance = true;
     s.max_cycles = 9;
+    s.warn_at_ms[0] = 100;
+    s.warn_at_ms[1] = 2000;
     s.on_timeout.type = TIMEOUT_ELIMINATE;
     s.on_timeout.winner = 1;
     memcpy(s.on_timeout.action, "fold \"", 7);
@@ -131,7 +134,8 @@ every_optional_field_has_its_place(void **state)
           "\"created_at\":\"2026-11-22T15:46:43.096Z\","
           "\"updated_at\":\"2026-11-22T15:46:44.106Z\",\"cycle_number\":1,"
           "\"paused_at\":\"2026-11-22T15:46:44.106Z\",\"paused_total_ms\":0,"
-          "\"auto_advance\":true,\"max_cycles\":9,\"action_on_timeout\":{\"type\":"
+          "\"auto_advance\":true,\"max_cycles\":9,\"warn_at_ms\":[100,2000],"
+          "\"action_on_timeout\":{\"type\":"
           "\"eliminate\",\"action\":\"fold \\\"\",\"penalty\":{\"p\":-5},\"outcome\":\"lost\","
           "\"winner_participant_id\":\"" BERT "\"},"
           "\"last_timeout\":{\"version\":2,\"at\":\"2026-11-22T15:46:44.096Z\","

@@ -130,6 +130,7 @@ every_member_comes_back(void **state)
     s.auto_advance = true;
     s.max_cycles = 21;
     s.handed_over_at = 22;
+    s.warned = 31;
     s.last_timeout.applied = TIMEOUT_ELIMINATE;
     s.active = 1;
     s.last_timeout.version = 14;
@@ -170,6 +171,7 @@ every_member_comes_back(void **state)
     assert_true(back.auto_advance);
     assert_int_equal(back.max_cycles, 21);
     assert_int_equal(back.handed_over_at, 22);
+    assert_int_equal(back.warned, 31);
     assert_int_equal(back.last_timeout.applied, TIMEOUT_ELIMINATE);
     assert_int_equal(back.paused_charged_at, 11);
     assert_false(back.dirty || back.p[0].dirty || back.p[1].dirty);
@@ -177,6 +179,46 @@ every_member_comes_back(void **state)
     buf_fini(&b);
     session_fini(&s);
     session_fini(&back);
+}
+
+static void
+when_to_warn_comes_back(void **state)
+{
+    static const int64_t lists[][SESSION_WARNINGS_MAX] = {
+        { 0 }, { 100 }, { 100, 10000 }, { 10000, 20000 }, { 1, 2, 3, 4, 86400000 }
+    };
+    struct session s, back;
+    struct change c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        session_init(&s);
+        memcpy(s.id, SID, sizeof(SID));
+        s.mode = MODE_COUNT_UP;
+        memcpy(s.warn_at_ms, lists[i], sizeof(lists[i]));
+        assert_int_equal(session_create(&s, 1795362403096, &c, NULL), RC_OK);
+        session_init(&back);
+        session_fields(&s, false, pass_on, &back);
+        assert_int_equal(session_fields_done(&back, NULL), RC_OK);
+        assert_memory_equal(back.warn_at_ms, lists[i], sizeof(lists[i]));
+        session_fini(&s);
+        session_fini(&back);
+    }
+}
+
+static void
+warnings_out_of_order_are_unreadable(void **state)
+{
+    static const char *const rows[] = { "b5", "a0 b5", "a5 b5", "a1 b3 c2", "a1 b2 c0 d4" };
+    struct session s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        create(&s);
+        assert_int_equal(take(&s, "w", rows[i]), RC_OK);
+        assert_int_equal(session_fields_done(&s, NULL), RC_STATE_UNREADABLE);
+        session_fini(&s);
+    }
 }
 
 /* What was asked for at creation goes with the first version only, and comes back whole. */
@@ -451,6 +493,8 @@ main(void)
         cmocka_unit_test(only_what_changed_is_written),
         cmocka_unit_test(every_member_comes_back),
         cmocka_unit_test(the_rules_for_the_end_of_time_come_back),
+        cmocka_unit_test(when_to_warn_comes_back),
+        cmocka_unit_test(warnings_out_of_order_are_unreadable),
         cmocka_unit_test(names_are_exact),
         cmocka_unit_test(a_thousand_keep_their_places),
         cmocka_unit_test(values_are_strict),
