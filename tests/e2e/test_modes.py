@@ -165,6 +165,7 @@ def test_the_removed_take_no_more_turns(api):
     one = f"/v1/sessions/{sent['session_id']}/participants/"
     api.command(sent, "start")
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         state = api.call("DELETE", one + second)
         assert state["participants"][1]["out"] == "removed" and state["version"] == 3
         assert watcher.wait_for("STATE_UPDATE")["state"]["participants"][1]["out"] == "removed"
