@@ -10,20 +10,6 @@
 #include <assert.h>
 #include <json-c/json.h>
 
-static const struct {
-    const char *code, *message;
-} faults[FAULT__MAX] = {
-    [FAULT_INVALID_MESSAGE] = { "INVALID_MESSAGE", "Message is not valid" },
-    [FAULT_UNKNOWN_TYPE] = { "UNKNOWN_TYPE", "Message type is not known" },
-    [FAULT_NOT_SUBSCRIBED] = { "NOT_SUBSCRIBED",
-                               "This connection does not watch that session" },
-    [FAULT_SUBSCRIPTION_LIMIT] = { "SUBSCRIPTION_LIMIT",
-                                   "This connection watches 100 sessions already" },
-    [FAULT_SERVER_FULL] = { "SERVER_FULL", "This server watches as many sessions as it may" },
-    [FAULT_STATE_UNREADABLE] = { "STATE_DESERIALIZATION_ERROR",
-                                 "The session cannot be read at the moment" },
-};
-
 /* --- reading --- */
 
 static bool
@@ -156,12 +142,6 @@ protocol_parse(const char *s, size_t len, struct message *out)
     return fault;
 }
 
-bool
-protocol_is_malformed(enum fault fault)
-{
-    return fault == FAULT_INVALID_MESSAGE || fault == FAULT_UNKNOWN_TYPE;
-}
-
 /* --- writing --- */
 
 static void
@@ -289,11 +269,11 @@ protocol_pong(struct buf *out, const struct pong *p)
 }
 
 static void
-error(struct buf *out, const char *code, const char *id, int64_t at_ms)
+error(struct buf *out, enum fault fault, const char *id, int64_t at_ms)
 {
     begin(out, "ERROR", id, at_ms);
     buf_str(out, ",\"code\":\"");
-    buf_str(out, code);
+    buf_str(out, fault_code(fault));
     buf_str(out, "\",\"message\":\"");
 }
 
@@ -301,15 +281,15 @@ void
 protocol_error(struct buf *out, enum fault fault, const char *id, int64_t at_ms)
 {
     assert(fault > FAULT_NONE && fault < FAULT__MAX);
-    error(out, faults[fault].code, id, at_ms);
-    buf_str(out, faults[fault].message);
+    error(out, fault, id, at_ms);
+    buf_str(out, fault_message(fault));
     buf_str(out, "\"}");
 }
 
 void
 protocol_not_found(struct buf *out, const char *id, int64_t at_ms)
 {
-    error(out, "SESSION_NOT_FOUND", id, at_ms);
+    error(out, FAULT_SESSION_NOT_FOUND, id, at_ms);
     buf_str(out, "Session ");
     buf_str(out, id);
     buf_str(out, " not found\"}");

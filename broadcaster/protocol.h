@@ -8,6 +8,7 @@
 #ifndef BROADCASTER_PROTOCOL_H
 #define BROADCASTER_PROTOCOL_H
 
+#include "common/fault.h"
 #include "common/id.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,18 +28,6 @@ enum message_type {
     MESSAGE__MAX
 };
 
-/* Why an ERROR is sent; wire code and sentence are in one table. */
-enum fault {
-    FAULT_NONE,
-    FAULT_INVALID_MESSAGE,
-    FAULT_UNKNOWN_TYPE,
-    FAULT_NOT_SUBSCRIBED,
-    FAULT_SUBSCRIPTION_LIMIT,
-    FAULT_SERVER_FULL,
-    FAULT_STATE_UNREADABLE,
-    FAULT__MAX
-};
-
 #define MESSAGE_NUMBER_MAX 32
 
 struct message {
@@ -52,10 +41,6 @@ struct message {
 
 /* Parse one message of a client. FAULT_NONE, or what is wrong with it. */
 enum fault protocol_parse(const char *s, size_t len, struct message *out);
-/* The message itself is wrong: a client that goes on so is closed. The others say that a good
- * one cannot be followed now. */
-bool protocol_is_malformed(enum fault fault);
-
 /* --- messages of the server, appended to `out`; times are epoch ms of the server clock --- */
 
 /* `id` NULL: opened without a session. */

@@ -88,7 +88,7 @@ on_message(struct talk *t, struct client *c, const struct message *m, int64_t re
 static void
 complain(struct talk *t, struct client *c, enum fault fault, const char *id)
 {
-    if (protocol_is_malformed(fault) &&
+    if (fault_is_malformed(fault) &&
         !meter_hit(&c->faults, clock_mono_ms(), MINUTE_MS, TALK_FAULTS_PER_MINUTE)) {
         client_finish(c, NULL, 1008, "Too many invalid messages");
         return;
@@ -119,7 +119,7 @@ on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary
     if (fault == FAULT_NONE)
         fault = on_message(t, c, &m, received_us);
     if (fault != FAULT_NONE)
-        complain(t, c, fault, protocol_is_malformed(fault) ? NULL : m.session_id);
+        complain(t, c, fault, fault_is_malformed(fault) ? NULL : m.session_id);
 }
 
 static void

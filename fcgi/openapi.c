@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/field.h"
 #include "fcgi/route.h"
+#include "fcgi/schema.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -10,19 +11,27 @@
 
 #define TITLE "SyncKairos API"
 #define VERSION "2.0.0"
-#define DESCRIPTION                                                                           \
-    "Shared clocks that many clients watch. Nothing ticks on the server: every remaining "    \
-    "time is computed for one instant, `server_time`.\n\n"                                    \
-    "**Paths.** Everything under `/v1` is also found under `/api/v1` and `/api`.\n\n"         \
-    "**Who is asking.** `Authorization: Bearer <JWT>`. Operations that also list the empty "  \
-    "requirement take anonymous callers, but only where the server was set up with "          \
-    "`AUTH_REQUIRED=false`; elsewhere they answer 401.\n\n"                                   \
-    "**Repeating.** A command that names `expected_version` or, on a switch, "                \
-    "`current_participant_id` can be sent again safely: a second one answers 409; so can "    \
-    "one with `If-Match`: 412. With an `Idempotency-Key` it gets the first answer again.\n\n" \
-    "**Pushes.** `/ws?sessionId=<uuid>` is a WebSocket that sends every change of a session."
+#define DESCRIPTION                                                                            \
+    "Shared clocks that many clients watch. Nothing ticks on the server: every remaining "     \
+    "time is computed for one instant, `server_time`.\n\n"                                     \
+    "**Paths.** Everything under `/v1` is also found under `/api/v1` and `/api`.\n\n"          \
+    "**Who is asking.** `Authorization: Bearer <JWT>`. Operations that also list the empty "   \
+    "requirement take anonymous callers, but only where the server was set up with "           \
+    "`AUTH_REQUIRED=false`; elsewhere they answer 401.\n\n"                                    \
+    "**Repeating.** A command that names `expected_version` or, on a switch, "                 \
+    "`current_participant_id` can be sent again safely: a second one answers 409; so can "     \
+    "one with `If-Match`: 412. With an `Idempotency-Key` it gets the first answer again.\n\n"  \
+    "**Pushes.** `/ws?sessionId=<uuid>` is a WebSocket that sends every change of a session; " \
+    "its messages are described in [asyncapi.json](/asyncapi.json)."
 
-#define REF(name) "'$ref':'#/components/schemas/" name "'"
+/* A description: its version under `kind`, what it describes under `what`. */
+#define DOCUMENT(kind, what)                                                              \
+    "'type':'object','additionalProperties':false,'required':['" kind "','info','" what   \
+    "','components'],'properties':{'" kind "':{" TEXT                                     \
+    "},'info':{'type':'object'},'defaultContentType':{" TEXT "},'id':{" TEXT              \
+    "},'servers':{'type':['object','array']},'security':{'type':'array'},'tags':{'type':" \
+    "'array'},'operations':{'type':'object'},'" what "':{'type':'object'},'components':"  \
+    "{'type':'object'}}"
 
 struct answer_row {
     const char *schema;  /* NULL: no body */
@@ -41,8 +50,8 @@ static const struct answer_row answers[ANSWER__MAX] = {
     [ANSWER_TIME] = { REF("Time"), NULL, false, "The server's clock." },
     [ANSWER_HEALTH] = { REF("Health"), NULL, false, "The process works." },
     [ANSWER_READY] = { REF("Ready"), NULL, false, "Requests can be served." },
-    [ANSWER_OPENAPI] = { "'type':'object','required':['openapi','info','paths']", NULL, false,
-                         "This document." },
+    [ANSWER_OPENAPI] = { DOCUMENT("openapi", "paths"), NULL, false, "This document." },
+    [ANSWER_ASYNCAPI] = { DOCUMENT("asyncapi", "channels"), NULL, false, "AsyncAPI 3.0." },
 };
 
 static bool
@@ -55,6 +64,12 @@ static bool
 is_described(const struct route *r)
 {
     return r->answer != ANSWER_METRICS;
+}
+
+static bool
+is_document(const struct route *r)
+{
+    return r->answer == ANSWER_OPENAPI || r->answer == ANSWER_ASYNCAPI;
 }
 
 static bool
@@ -164,12 +179,12 @@ put_headers(struct buf *out, const struct route *r)
     static const char *const limited[] = { "RateLimit-Limit", "RateLimit-Remaining",
                                            "RateLimit-Reset", "RateLimit-Policy" };
 
-    openapi_put(out, ",'headers':{'X-Request-Id':{'$ref':'#/components/headers/X-Request-Id'}");
-    if (r->answer != ANSWER_OPENAPI)
+    schema_put(out, ",'headers':{'X-Request-Id':{'$ref':'#/components/headers/X-Request-Id'}");
+    if (!is_document(r))
         put_header_ref(out, "Server-Time");
     if (r->status == 201)
         put_header_ref(out, "Location");
-    if (r->method == METHOD_GET && (r->answer == ANSWER_SESSION || r->answer == ANSWER_OPENAPI))
+    if (r->method == METHOD_GET && (r->answer == ANSWER_SESSION || is_document(r)))
         put_header_ref(out, "ETag");
     if (is_change(r)) {
         put_header_ref(out, "Idempotency-Replayed");
@@ -185,11 +200,11 @@ put_schema(struct buf *out, const struct answer_row *a, bool of_command)
 {
     bool both = of_command && a->minimal != NULL;
 
-    openapi_put(out, both ? "'oneOf':[{" : "");
-    openapi_put(out, a->schema);
-    openapi_put(out, both ? "},{" : "");
-    openapi_put(out, both ? a->minimal : "");
-    openapi_put(out, both ? "}]" : "");
+    schema_put(out, both ? "'oneOf':[{" : "");
+    schema_put(out, a->schema);
+    schema_put(out, both ? "},{" : "");
+    schema_put(out, both ? a->minimal : "");
+    schema_put(out, both ? "}]" : "");
 }
 
 static void
@@ -201,10 +216,10 @@ put_success(struct buf *out, const struct route *r, int status, const char *doc)
     buf_json(out, doc, strlen(doc));
     put_headers(out, r);
     if (a->schema != NULL && status != 304) {
-        openapi_put(out, ",'content':{'application/json':{'schema':{");
+        schema_put(out, ",'content':{'application/json':{'schema':{");
         if (a->enveloped)
-            openapi_put(out, "'type':'object','additionalProperties':false,'required':['data'],"
-                             "'properties':{'data':{");
+            schema_put(out, "'type':'object','additionalProperties':false,'required':['data'],"
+                            "'properties':{'data':{");
         put_schema(out, a, is_change(r));
         buf_str(out, a->enveloped ? "}}}}}" : "}}}");
     }
@@ -214,21 +229,20 @@ put_success(struct buf *out, const struct route *r, int status, const char *doc)
 static void
 put_responses(struct buf *out, const struct route *r)
 {
-    openapi_put(out, ",'responses':{");
+    schema_put(out, ",'responses':{");
     put_success(out, r, r->status, answers[r->answer].doc);
     if (r->status == 201) {
         buf_char(out, ',');
         put_success(out, r, 200, "The same session exists already, and nothing has happened.");
     }
-    if (r->method == METHOD_GET &&
-        (r->answer == ANSWER_SESSION || r->answer == ANSWER_OPENAPI)) {
+    if (r->method == METHOD_GET && (r->answer == ANSWER_SESSION || is_document(r))) {
         buf_char(out, ',');
         put_success(out, r, 304, "What the caller holds is still current.");
     }
     if (r->answer == ANSWER_READY)
-        openapi_put(out, ",'503':{'description':'Requests cannot be served.','content':"
-                         "{'application/json':{'schema':"
-                         "{'$ref':'#/components/schemas/Ready'}}}}");
+        schema_put(out, ",'503':{'description':'Requests cannot be served.','content':"
+                        "{'application/json':{'schema':"
+                        "{'$ref':'#/components/schemas/Ready'}}}}");
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         if (failures[i].applies(r))
             buf_printf(out, ",\"%d\":{\"$ref\":\"#/components/responses/%s\"}",
@@ -249,11 +263,11 @@ put_comma(struct buf *out, bool *first)
 static void
 put_header_parameter(struct buf *out, const char *name, const char *doc)
 {
-    openapi_put(out, "{'name':");
+    schema_put(out, "{'name':");
     buf_json(out, name, strlen(name));
-    openapi_put(out, ",'in':'header','required':false,'description':");
+    schema_put(out, ",'in':'header','required':false,'description':");
     buf_json(out, doc, strlen(doc));
-    openapi_put(out, ",'schema':{'type':'string'}}");
+    schema_put(out, ",'schema':{'type':'string'}}");
 }
 
 static void
@@ -261,10 +275,10 @@ put_query(struct buf *out, const struct field *fields, bool *first)
 {
     for (const struct field *fd = fields; fd != NULL && fd->type != F_END; fd++) {
         put_comma(out, first);
-        openapi_put(out, "{'name':");
+        schema_put(out, "{'name':");
         buf_json(out, fd->name, strlen(fd->name));
-        openapi_put(out, fd->required ? ",'in':'query','required':true,'schema':"
-                                      : ",'in':'query','required':false,'schema':");
+        schema_put(out, fd->required ? ",'in':'query','required':true,'schema':"
+                                     : ",'in':'query','required':false,'schema':");
         field_schema_one(out, fd);
         buf_char(out, '}');
     }
@@ -277,7 +291,7 @@ put_parameters(struct buf *out, const struct route *r)
     const char *p = r->path;
     bool first = true;
 
-    openapi_put(out, ",'parameters':[");
+    schema_put(out, ",'parameters':[");
     while ((p = strchr(p, '{')) != NULL) {
         int len = (int)strcspn(++p, "}");
 
@@ -306,7 +320,7 @@ put_body(struct buf *out, const struct field *fields)
         required = required || fd->required;
     buf_printf(out,
                ",\"requestBody\":{\"required\":%s,\"content\":", required ? "true" : "false");
-    openapi_put(out, "{'application/json':{'schema':");
+    schema_put(out, "{'application/json':{'schema':");
     field_schema(out, fields);
     while (fields->type != F_END)
         fields++;
@@ -319,7 +333,7 @@ put_body(struct buf *out, const struct field *fields)
 static void
 put_operation_id(struct buf *out, const struct route *r)
 {
-    openapi_put(out, "'operationId':'");
+    schema_put(out, "'operationId':'");
     for (const char *p = method_name(r->method); *p != '\0'; p++)
         buf_char(out, (char)tolower(*p));
     for (const char *p = r->path; *p != '\0'; p++) {
@@ -339,12 +353,12 @@ put_operation(struct buf *out, const struct route *r)
         buf_char(out, (char)tolower(*p));
     buf_str(out, "\":{");
     put_operation_id(out, r);
-    openapi_put(out, ",'tags':[");
+    schema_put(out, ",'tags':[");
     buf_json(out, r->tag, strlen(r->tag));
-    openapi_put(out, "],'summary':");
+    schema_put(out, "],'summary':");
     buf_json(out, r->summary, strlen(r->summary));
-    openapi_put(out,
-                r->auth == AUTH_PUBLIC ? ",'security':[]" : ",'security':[{'bearer':[]},{}]");
+    schema_put(out,
+               r->auth == AUTH_PUBLIC ? ",'security':[]" : ",'security':[{'bearer':[]},{}]");
     if (has_params(r) || r->query != NULL || is_change(r))
         put_parameters(out, r);
     if (r->body != NULL)
@@ -399,7 +413,7 @@ put_path(struct buf *out, size_t first)
 static void
 put_paths(struct buf *out)
 {
-    openapi_put(out, ",'paths':{");
+    schema_put(out, ",'paths':{");
     for (size_t i = 0; i < route_count(); i++) {
         if (is_left_out(i, same_path))
             continue;
@@ -413,11 +427,11 @@ put_paths(struct buf *out)
 static void
 put_tags(struct buf *out)
 {
-    openapi_put(out, ",'tags':[");
+    schema_put(out, ",'tags':[");
     for (size_t i = 0; i < route_count(); i++) {
         if (is_left_out(i, same_tag))
             continue;
-        openapi_put(out, i > 0 ? ",{'name':" : "{'name':");
+        schema_put(out, i > 0 ? ",{'name':" : "{'name':");
         buf_json(out, route_at(i)->tag, strlen(route_at(i)->tag));
         buf_char(out, '}');
     }
@@ -427,13 +441,13 @@ put_tags(struct buf *out)
 void
 openapi_json(struct buf *out)
 {
-    openapi_put(out, "{'openapi':'3.1.0','info':{'title':'" TITLE "','version':'" VERSION
-                     "','description':");
+    schema_put(out, "{'openapi':'3.1.0','info':{'title':'" TITLE "','version':'" VERSION
+                    "','description':");
     buf_json(out, DESCRIPTION, sizeof(DESCRIPTION) - 1);
-    openapi_put(out, "},'servers':[{'url':'/'}],'security':[{'bearer':[]}]");
+    schema_put(out, "},'servers':[{'url':'/'}],'security':[{'bearer':[]}]");
     put_tags(out);
     put_paths(out);
-    openapi_put(out, ",'components':");
+    schema_put(out, ",'components':");
     openapi_components(out);
     buf_char(out, '}');
 }

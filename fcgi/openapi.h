@@ -16,7 +16,7 @@ void openapi_json(struct buf *out);
 /* Its part "components": schemas, responses, headers, how to say who one is. */
 void openapi_components(struct buf *out);
 
-/* JSON as it is written in C: every ' becomes ". */
-void openapi_put(struct buf *out, const char *text);
+/* Members of "schemas": SyncState and all that it refers to. */
+void openapi_state_schemas(struct buf *out);
 
 #endif

@@ -3,36 +3,13 @@
  * prints them; test_openapi.c compares the two.
  */
 #include "fcgi/openapi.h"
+#include "fcgi/schema.h"
 
 #include "common/buf.h"
 #include "common/rc.h"
 
 #include <stdbool.h>
 #include <string.h>
-
-/* Fragments of JSON Schema, with ' for ". */
-#define INTEGER "'type':'integer'"
-#define COUNT "'type':'integer','minimum':0"
-#define FLAG "'type':'boolean'"
-#define TEXT "'type':'string'"
-#define UUID "'type':'string','format':'uuid'"
-#define UUID_OR_NULL "'type':['string','null'],'format':'uuid'"
-#define INSTANT "'type':'string','format':'date-time'"
-#define INSTANT_OR_NULL "'type':['string','null'],'format':'date-time'"
-#define REF(name) "'$ref':'#/components/schemas/" name "'"
-#define LIST(name) "'type':'array','items':{" REF(name) "}"
-#define STATUS \
-    "'type':'string','enum':['pending','running','paused','completed','expired','cancelled']"
-
-#define TIMEOUT_TYPE \
-    "'type':'string','enum':['notify','end_session','skip_cycle','auto_action','eliminate']"
-
-struct member {
-    const char *name;
-    const char *schema;
-    bool always; /* else left out when there is nothing to say; never null for that reason */
-    const char *doc;
-};
 
 /* clang-format off */
 static const struct member participant[] = {
@@ -314,72 +291,17 @@ static const struct {
 };
 /* clang-format on */
 
-void
-openapi_put(struct buf *out, const char *text)
-{
-    while (*text != '\0') {
-        size_t run = strcspn(text, "'");
-
-        buf_add(out, text, run);
-        text += run;
-        if (*text == '\'') {
-            buf_char(out, '"');
-            text++;
-        }
-    }
-}
-
 static void
 put_name(struct buf *out, bool first, const char *name)
 {
     buf_printf(out, "%s\"%s\":", first ? "" : ",", name);
 }
 
-static void
-put_doc(struct buf *out, const char *doc)
-{
-    openapi_put(out, ",'description':");
-    buf_json(out, doc, strlen(doc));
-}
-
-static bool
-is_long(const char *name)
-{
-    return strcmp(name, "participants") == 0 || strcmp(name, "groups") == 0;
-}
-
-static void
-put_object(struct buf *out, const struct member *members, bool minimal, const char *doc)
-{
-    bool first = true;
-
-    openapi_put(out, "{'type':'object','additionalProperties':false");
-    put_doc(out, doc);
-    openapi_put(out, ",'properties':{");
-    for (const struct member *m = members; m->name != NULL; m++) {
-        if (minimal && is_long(m->name))
-            continue;
-        put_name(out, m == members, m->name);
-        buf_char(out, '{');
-        openapi_put(out, m->schema);
-        put_doc(out, m->doc);
-        buf_char(out, '}');
-    }
-    openapi_put(out, "},'required':[");
-    for (const struct member *m = members; m->name != NULL; m++) {
-        if (!m->always || (minimal && is_long(m->name)))
-            continue;
-        buf_printf(out, "%s\"%s\"", first ? "" : ",", m->name);
-        first = false;
-    }
-    buf_str(out, "]}");
-}
-
 /* The codes come from the table that makes the answers. */
 static void
 put_error_code(struct buf *out)
 {
-    openapi_put(out, "'ErrorCode':{'type':'string','enum':[");
+    schema_put(out, "'ErrorCode':{'type':'string','enum':[");
     for (enum rc rc = RC_OK + 1; rc < RC__MAX; rc++)
         buf_printf(out, "%s\"%s\"", rc == RC_OK + 1 ? "" : ",", rc_code(rc));
     buf_str(out, "]}");
@@ -391,7 +313,48 @@ put_schemas(struct buf *out)
     put_error_code(out);
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
         put_name(out, false, objects[i].name);
-        put_object(out, objects[i].members, objects[i].minimal, objects[i].doc);
+        schema_object(out, objects[i].members, objects[i].minimal, objects[i].doc);
+    }
+}
+
+#define OBJECTS (sizeof(objects) / sizeof(objects[0]))
+
+/* Whether any member of objects[i] refers to objects[k]. */
+static bool
+refers(size_t i, size_t k)
+{
+    char ref[64];
+
+    snprintf(ref, sizeof(ref), "#/components/schemas/%s'", objects[k].name);
+    for (const struct member *m = objects[i].members; m->name != NULL; m++)
+        if (strstr(m->schema, ref) != NULL)
+            return true;
+    return false;
+}
+
+/* Mark objects[i] and all that it refers to. */
+static void
+want(bool wanted[OBJECTS], size_t i)
+{
+    wanted[i] = true;
+    for (size_t k = 0; k < OBJECTS; k++)
+        if (!wanted[k] && refers(i, k))
+            want(wanted, k);
+}
+
+void
+openapi_state_schemas(struct buf *out)
+{
+    bool wanted[OBJECTS] = { false };
+    bool first = true;
+
+    want(wanted, 0); /* SyncState */
+    for (size_t i = 0; i < OBJECTS; i++) {
+        if (!wanted[i])
+            continue;
+        put_name(out, first, objects[i].name);
+        schema_object(out, objects[i].members, objects[i].minimal, objects[i].doc);
+        first = false;
     }
 }
 
@@ -400,11 +363,11 @@ put_headers(struct buf *out)
 {
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         put_name(out, i == 0, headers[i].name);
-        openapi_put(out, headers[i].always ? "{'required':true,'schema':{"
-                                           : "{'required':false,'schema':{");
-        openapi_put(out, headers[i].schema);
+        schema_put(out, headers[i].always ? "{'required':true,'schema':{"
+                                          : "{'required':false,'schema':{");
+        schema_put(out, headers[i].schema);
         buf_char(out, '}');
-        put_doc(out, headers[i].doc);
+        schema_doc(out, headers[i].doc);
         buf_char(out, '}');
     }
 }
@@ -412,7 +375,7 @@ put_headers(struct buf *out)
 static void
 put_failure_headers(struct buf *out, const char *names)
 {
-    openapi_put(out, ",'headers':{'X-Request-Id':{'$ref':'#/components/headers/X-Request-Id'}");
+    schema_put(out, ",'headers':{'X-Request-Id':{'$ref':'#/components/headers/X-Request-Id'}");
     while (*names != '\0') {
         int len = (int)strcspn(names, "|");
 
@@ -428,24 +391,24 @@ put_failures(struct buf *out)
 {
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         put_name(out, i == 0, failures[i].name);
-        openapi_put(out, "{'description':");
+        schema_put(out, "{'description':");
         buf_json(out, failures[i].doc, strlen(failures[i].doc));
         put_failure_headers(out, failures[i].headers);
-        openapi_put(out, ",'content':{'application/json':{'schema':{'type':'object',"
-                         "'additionalProperties':false,'required':['error'],'properties':"
-                         "{'error':{'$ref':'#/components/schemas/Error'}}}}}}");
+        schema_put(out, ",'content':{'application/json':{'schema':{'type':'object',"
+                        "'additionalProperties':false,'required':['error'],'properties':"
+                        "{'error':{'$ref':'#/components/schemas/Error'}}}}}}");
     }
 }
 
 void
 openapi_components(struct buf *out)
 {
-    openapi_put(out, "{'schemas':{");
+    schema_put(out, "{'schemas':{");
     put_schemas(out);
-    openapi_put(out, "},'headers':{");
+    schema_put(out, "},'headers':{");
     put_headers(out);
-    openapi_put(out, "},'responses':{");
+    schema_put(out, "},'responses':{");
     put_failures(out);
-    openapi_put(out, "},'securitySchemes':{'bearer':{'type':'http','scheme':'bearer',"
-                     "'bearerFormat':'JWT'}}}");
+    schema_put(out, "},'securitySchemes':{'bearer':{'type':'http','scheme':'bearer',"
+                    "'bearerFormat':'JWT'}}}");
 }

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
 
+import watch  # noqa: E402
 from stack import Stack  # noqa: E402
 
 
@@ -41,7 +42,9 @@ def make_stack():
 
 @pytest.fixture(autouse=True)
 def no_complaints(request):
-    """The test after which a program complained is the one that fails."""
+    """The test after which a program complained is the one that fails, or which heard what is not described."""
     yield
+    said, watch.strange[:] = watch.strange[:], []
+    assert said == []
     if "stack" in request.fixturenames:
         request.getfixturevalue("stack").check()

@@ -1,11 +1,13 @@
 /*
- * /api-docs.json: the description of this API. It is made anew for each request (a tenth of a
- * millisecond), so nothing is kept between requests; the page at /api-docs/ is static files.
+ * /api-docs.json and /asyncapi.json: the description of this API. They are made anew for each
+ * request (a tenth of a millisecond), so nothing is kept between requests; the page at
+ * /api-docs/ is static files.
  */
 #include "fcgi/api/api.h"
 
 #include "common/arena.h"
 #include "common/buf.h"
+#include "fcgi/asyncapi.h"
 #include "fcgi/openapi.h"
 #include "fcgi/request.h"
 
@@ -23,13 +25,12 @@ hash_of(const struct buf *text)
 }
 
 static enum rc
-get_openapi(struct req *rq, struct fail *f)
+show(struct req *rq, void (*write)(struct buf *out))
 {
     struct buf *out = reply_bare(rq, 200, REPLY_JSON_TYPE);
     const char *tag;
 
-    (void)f;
-    openapi_json(out);
+    write(out);
     tag = arena_printf(rq->mem, "\"%016" PRIx64 "\"", hash_of(out));
     if (request_has_etag(rq, tag))
         reply_empty(rq, 304);
@@ -38,9 +39,24 @@ get_openapi(struct req *rq, struct fail *f)
     return RC_OK;
 }
 
+static enum rc
+get_openapi(struct req *rq, struct fail *f)
+{
+    (void)f;
+    return show(rq, openapi_json);
+}
+
+static enum rc
+get_asyncapi(struct req *rq, struct fail *f)
+{
+    (void)f;
+    return show(rq, asyncapi_json);
+}
+
 /* clang-format off */
 const struct route docs_routes[] = {
     { METHOD_GET, "/api-docs.json", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, get_openapi, 200, ANSWER_OPENAPI, "Description", "Read this description" },
+    { METHOD_GET, "/asyncapi.json", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, get_asyncapi, 200, ANSWER_ASYNCAPI, "Description", "Read the description of the WebSocket" },
     { .path = NULL },
 };
 /* clang-format on */

@@ -94,7 +94,7 @@ def test_pong_carries_four_stamps(stack):
         pong = socket.wait_for("PONG")
         assert pong["client_timestamp"] == 1234.5 and pong["receive_us"] <= pong["transmit_us"]
         assert abs(pong["timestamp"] - pong["transmit_us"] / 1000) < 50
-        socket.send({"type": "PING", "extra": [1]})
+        socket.send('{"type":"PING","extra":[1]}')
         second = socket.wait_for(lambda m: m["type"] == "PONG" and m is not pong)
         assert "client_timestamp" not in second
 
@@ -158,7 +158,7 @@ def test_the_eleventh_bad_frame_within_a_minute_closes_1008(stack):
 def test_a_message_over_10_kb_closes_1009(stack):
     session = create(stack)
     with watch(stack, session) as socket:
-        socket.send({"type": "PING", "pad": "x" * 11_000})
+        socket.send('{"type":"PING","pad":"%s"}' % ("x" * 11_000))
         assert socket.wait_closed()[0] == 1009
 
 

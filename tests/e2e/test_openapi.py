@@ -114,11 +114,12 @@ def test_every_operation_is_complete(api):
         assert all(api.resolve(r)["description"] for r in operation["responses"].values())
 
 
-def test_it_has_an_etag(api):
-    first = api.call("get", "/api-docs.json", 200)
-    again = api.call("get", "/api-docs.json", 304, headers={"If-None-Match": first.headers["ETag"]})
+@pytest.mark.parametrize("path", ["/api-docs.json", "/asyncapi.json"])
+def test_it_has_an_etag(api, path):
+    first = api.call("get", path, 200)
+    again = api.call("get", path, 304, headers={"If-None-Match": first.headers["ETag"]})
     assert again.headers["ETag"] == first.headers["ETag"]
-    api.call("get", "/api-docs.json", 200, headers={"If-None-Match": '"other"'})
+    api.call("get", path, 200, headers={"If-None-Match": '"other"'})
 
 
 # --- the service against it -----------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""A WebSocket client for tests: it connects in a thread of its own, keeps every message in order, and lets the test wait for one."""
+"""A WebSocket client for tests: it connects in a thread of its own, keeps every message in order, and lets the test wait for one.
+What is said is held to /asyncapi.json."""
 import asyncio
 import json
 import threading
@@ -7,7 +8,12 @@ import uuid
 
 import websockets
 
+import frames
 from stack import SLOW
+
+
+# What was not as described, of all sockets since the last look (tests/conftest.py).
+strange = []
 
 
 class Watcher:
@@ -19,6 +25,7 @@ class Watcher:
         self.close_reason = None
         self.handshake_status = None
         self.subprotocol = None
+        self._frames = frames.of(url)
         self._changed = threading.Condition()
         self._loop = None
         self._socket = None
@@ -37,6 +44,8 @@ class Watcher:
                 self.subprotocol = socket.subprotocol
                 async for text in socket:
                     message = json.loads(text)
+                    if self._frames is not None:
+                        strange.extend(self._frames.faults("server", message))
                     message["_received"] = time.monotonic()
                     with self._changed:
                         self.messages.append(message)
@@ -81,7 +90,9 @@ class Watcher:
         return self.close_code, self.close_reason
 
     def send(self, message):
-        """Send a text frame: a string as it is, anything else as JSON."""
+        """Send a text frame: a string as it is, anything else as JSON, and that has to be as described."""
+        if not isinstance(message, str) and self._frames is not None:
+            assert self._frames.faults("client", message) == []
         text = message if isinstance(message, str) else json.dumps(message)
         asyncio.run_coroutine_threadsafe(self._socket.send(text), self._loop).result(5)
 
