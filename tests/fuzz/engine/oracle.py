@@ -1,7 +1,7 @@
 """A second opinion on what a sync session is: slow, and built another way than the engine.
 
 The engine keeps running totals and moves them forward at each change. This oracle keeps the
-history, a list of (instant, what, who), and works the figures out anew from it:
+history, a list of (instant, what, who) that is read once, and works the figures out from it:
 
   used time   the length of all stretches in which somebody held the turn and no pause was on
   bank        what is left on a clock (clocks.py) that was told of every stretch, hand-over and
@@ -25,7 +25,8 @@ What the specification leaves open about participants, and what is held here:
 """
 
 from collections import namedtuple
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+from functools import lru_cache
 
 from clocks import CONTROLS, Clock, Hourglass
 
@@ -36,10 +37,13 @@ INDEX_MAX = 2 ** 53 - 1
 PAUSE = "nobody, it is paused"
 ENDS = ("complete", "done", "cancel", "expired")
 TURNS = ("start", "turn")
+STATUS = {"start": "running", "pause": "paused", "resume": "running", "complete": "completed",
+          "done": "completed", "cancel": "cancelled", "expired": "expired"}
+OVER = ("completed", "cancelled", "expired")
 STANDS = ("pause", "resume")
 WHOLE = ("global", "count_up")
 ALIASES = {"game_over": "end_session", "skip_question": "skip_cycle", "auto_fold": "auto_action"}
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1)
 
 REFUSALS = {
     "start": "Session {} cannot be started (current status: {})",
@@ -63,12 +67,12 @@ def kept(figure):
     return ask
 
 
+@lru_cache(1000)
 def iso(ms):
     """Epoch ms as clients read it."""
     if ms is None:
         return None
-    t = EPOCH + timedelta(milliseconds=ms)
-    return t.strftime("%Y-%m-%dT%H:%M:%S.") + "%03dZ" % (ms % 1000)
+    return (EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds") + "Z"
 
 
 # `who` has the turn from then on; `mark` is what a timeout, a hand-over at the end or an end adds.
@@ -86,7 +90,7 @@ class Refused(Exception):
 
 
 class Session:
-    """One session; `history` is all that ever changes."""
+    """One session; `history` and what was read in it is all that ever changes."""
 
     def __init__(self, body, now, ended_ttl):
         self.body = body
@@ -94,7 +98,12 @@ class Session:
         self.people = list(body.get("participants", []))
         self.ended_ttl = ended_ttl
         self.history = [Entry(now, "create", None, {})]
+        self.newest = {"create": 0}  # of each kind
+        self.status, self.holder, self.touched = "pending", None, now
         self.known = {}  # figures that were worked out since the last change
+        self.stretch = None, None  # since when, and who, as far as the history was read
+        self.spent, self.given, self.turns = {}, {}, []
+        self.gone = {k: p["out"] for k, p in enumerate(self.people) if p.get("out")}
         self.deleted = False
         policy = dict(body.get("action_on_timeout", {"type": "notify"}))
         policy["type"] = ALIASES.get(policy["type"], policy["type"])
@@ -136,86 +145,60 @@ class Session:
 
     # --- reading the history ---
 
-    @kept
     def last(self, *kinds):
         """The newest entry of one of these kinds, or None."""
-        for entry in reversed(self.history):
-            if entry.what in kinds:
-                return entry
-        return None
-
-    @property
-    @kept
-    def status(self):
-        what = self.last("create", "start", "pause", "resume", *ENDS).what
-        return {"create": "pending", "start": "running", "pause": "paused",
-                "resume": "running", "complete": "completed", "done": "completed",
-                "cancel": "cancelled", "expired": "expired"}[what]
+        at = max([self.newest.get(kind, -1) for kind in kinds])
+        return None if at < 0 else self.history[at]
 
     @property
     def is_over(self):
-        return self.last(*ENDS) is not None
+        return self.status in OVER
 
     @property
     def version(self):
         return len(self.history)
 
-    @property
-    @kept
-    def holder(self):
-        """Whose turn it is (place), or None."""
-        if self.status == "pending" or self.is_over:
-            return None
-        return self.last(*TURNS).who
+    def read(self, entry):
+        """Read one more entry: whose turn it is, who stands at the clock since when, who is out."""
+        self.newest[entry.what] = self.version - 1
+        self.status = STATUS.get(entry.what, self.status)
+        if entry.what in TURNS + ENDS:
+            self.holder = entry.who if entry.what in TURNS else None
+        if entry.what != "delete":
+            self.touched = entry.at  # deleting touches nothing
+        for place in entry.mark.get("out", ()):
+            self.gone[place] = "removed" if entry.what == "remove" else "eliminated"
+        if entry.what not in TURNS + STANDS + ENDS:
+            return
+        since, on = self.stretch
+        if since is not None:
+            self.spent[on] = self.spent.get(on, 0) + entry.at - since
+        if entry.what in TURNS:
+            self.turns.append(entry.who)
+        if entry.what in ("turn", "done") and since is not None:
+            self.given[on] = self.given.get(on, 0) + 1
+        on = PAUSE if entry.what == "pause" else self.turns[-1] if self.turns else None
+        self.stretch = None if entry.what in ENDS else entry.at, on
 
-    @property
-    @kept
-    def touched(self):
-        """The instant of the newest change; deleting touches nothing."""
-        return [e for e in self.history if e.what != "delete"][-1].at
-
-    @kept
-    def stretches(self, until):
-        """(from, to, who, what ended it) for each stretch of a turn."""
-        out = []
-        since, who, on = None, None, None
-        for at, what, place, _ in self.history:
-            if what not in TURNS + STANDS + ENDS:
-                continue
-            if since is not None:
-                out.append((since, at, on, what))
-            if what in TURNS:
-                who = place
-            on = PAUSE if what == "pause" else who
-            since = None if what in ENDS else at
-        if since is not None and until > since:
-            out.append((since, until, on, "still open"))
-        return out
-
-    @kept
     def used(self, place, until):
-        return sum(b - a for a, b, who, _ in self.stretches(until) if who == place)
+        since, on = self.stretch
+        is_open = since is not None and on == place and until > since
+        return self.spent.get(place, 0) + (until - since if is_open else 0)
 
-    @kept
-    def running(self, until, since=0):
-        """The time that was nobody's pause, from `since` on."""
-        return sum(b - a for a, b, who, _ in self.stretches(until) if who != PAUSE and a >= since)
+    def running(self, until):
+        """The time that was nobody's pause."""
+        return sum(self.used(k, until) for k in {*self.spent, self.stretch[1]} if k != PAUSE)
 
     def paused(self, until):
         return self.used(PAUSE, until)
 
     def hand_overs(self, place):
         """How often this one gave the turn away."""
-        return len([1 for _, _, who, end in self.stretches(0)
-                    if who == place and end in ("turn", "done")])
+        return self.given.get(place, 0)
 
-    @kept
     def is_out(self, place):
         """Why this one takes no more turns, or None."""
-        for entry in self.history:
-            if place in entry.mark.get("out", ()):
-                return "removed" if entry.what == "remove" else "eliminated"
-        return self.people[place].get("out")
+        return self.gone.get(place)
 
     # --- clocks ---
 
@@ -362,10 +345,7 @@ class Session:
 
     def newest_of(self, group):
         """Which of the group had the turn last."""
-        for entry in reversed(self.history):
-            if entry.what in TURNS and entry.who in group[2]:
-                return entry.who
-        return None
+        return next((who for who in reversed(self.turns) if who in group[2]), None)
 
     def turned(self, order, place):
         if place is None:
@@ -392,6 +372,7 @@ class Session:
         self.move(entry, giver)
         self.known = {}
         self.history.append(entry)
+        self.read(entry)
 
     def change(self, kind, about=None, expired=None, reason=""):
         at = self.history[-1].at
@@ -685,7 +666,7 @@ class Session:
         return None
 
     def cycles(self):
-        return len([e for e in self.history if e.what in TURNS])
+        return len(self.turns)
 
     def whole(self, now):
         """The members that only some modes have."""
