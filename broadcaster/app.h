@@ -26,6 +26,7 @@ struct app {
     struct server *server;
     struct listener *listener;
     struct foyer *foyer;
+    struct scrape *scrape; /* NULL: nothing is counted */
     struct drain *drain; /* NULL until SIGTERM */
     bool draining;
     bool done; /* the last client has gone */

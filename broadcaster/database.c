@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/status.h"
 
 #include <libpq-fe.h>
@@ -16,6 +17,7 @@ struct database {
     uv_timer_t timer;
     uv_work_t work;
     PGPing answer;
+    int64_t took_us;
     enum database_state said;
     bool busy, closed;
 };
@@ -28,7 +30,10 @@ ask(uv_work_t *work)
     const char *const keys[] = { "dbname", "connect_timeout", NULL };
     const char *const values[] = { d->url, "2", NULL };
 
+    int64_t begun_us = clock_mono_us();
+
     d->answer = PQpingParams(keys, values, 1);
+    d->took_us = clock_mono_us() - begun_us;
 }
 
 static void
@@ -56,8 +61,11 @@ on_answer(uv_work_t *work, int status)
     d->busy = false;
     if (d->closed)
         uv_close((uv_handle_t *)&d->timer, on_closed);
-    else if (status == 0)
+    else if (status == 0) {
+        if (d->answer == PQPING_OK)
+            metrics_observe_us(METRIC_POSTGRES_ROUND_TRIP, d->took_us, 0, 0);
         say(d, d->answer == PQPING_OK ? DATABASE_CONNECTED : DATABASE_DOWN);
+    }
 }
 
 static void

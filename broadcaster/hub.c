@@ -84,6 +84,9 @@ take_event(struct hub *h, struct watch *w, const char *payload, size_t len)
         hub_push_deleted(h, w, &ev);
     else if (step == STEP_RELOAD)
         reload(h, w);
+    if (step == STEP_APPLY || step == STEP_CREATE || step == STEP_DELETE)
+        metrics_observe_us(METRIC_PUSH_DELAY,
+                           (h->calls.now_ms(h->calls.ctx) - ev.server_time_ms) * 1000, 0, 0);
 }
 
 void

@@ -1,7 +1,6 @@
 #include "listener.h"
 
 #include "common/arena.h"
-#include "common/conf.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -87,23 +86,23 @@ listen_on(const struct addrinfo *a)
 }
 
 struct listener *
-listener_new(uv_loop_t *loop, const struct conf *conf, void (*on_socket)(void *ctx, int fd),
-             void *ctx)
+listener_new(uv_loop_t *loop, const char *host, int64_t port,
+             void (*on_socket)(void *ctx, int fd), void *ctx)
 {
     struct listener *l = xalloc(sizeof(*l));
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
     struct addrinfo *found = NULL;
-    char port[8];
+    char service[8];
     int rc;
 
-    snprintf(port, sizeof(port), "%d", (int)conf->ws_port);
-    rc = getaddrinfo(conf->ws_host, port, &hints, &found);
+    snprintf(service, sizeof(service), "%d", (int)port);
+    rc = getaddrinfo(host, service, &hints, &found);
     if (rc != 0)
-        fatal(69, "WS_HOST %s: %s", conf->ws_host, gai_strerror(rc));
+        fatal(69, "cannot listen on %s: %s", host, gai_strerror(rc));
     l->fd = listen_on(found);
     freeaddrinfo(found);
     if (l->fd < 0)
-        fatal(69, "cannot listen on %s:%s: %s", conf->ws_host, port, strerror(errno));
+        fatal(69, "cannot listen on %s:%s: %s", host, service, strerror(errno));
     l->on_socket = on_socket;
     l->ctx = ctx;
     l->open_handles = 2;

@@ -13,6 +13,7 @@
 #include "hub.h"
 #include "listener.h"
 #include "reader.h"
+#include "scrape.h"
 #include "server.h"
 #include "subscriber.h"
 #include "timekeeper.h"
@@ -301,13 +302,15 @@ start_parts(struct app *app)
     app->reader = reader_new(&app->uv, conf, &app->clock);
     app->database = database_watch(&app->uv, conf, app->status);
     app->foyer = foyer_new(&app->uv, on_head, app);
-    app->listener = listener_new(&app->uv, conf, on_socket, app);
+    app->listener = listener_new(&app->uv, conf->ws_host, conf->ws_port, on_socket, app);
+    app->scrape = scrape_new(app);
 }
 
 static void
 stop_parts(struct app *app)
 {
     timekeeper_stop(app->timekeeper);
+    scrape_close(app->scrape);
     listener_close(app->listener);
     foyer_close(app->foyer);
     drain_close(app->drain);

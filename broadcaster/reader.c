@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/redis.h"
 #include "common/session.h"
 #include "common/session_store.h"
@@ -42,9 +43,12 @@ on_time(void *ctx, struct redis_batch *b, bool complete)
     int64_t sent_us = r->time_sent_us;
 
     r->time_sent_us = 0;
-    if (complete && redis_batch_check(b, 0, NULL) == RC_OK)
+    if (complete && redis_batch_check(b, 0, NULL) == RC_OK) {
         server_clock_sample(r->clock, sent_us, link_heard_us(r->link),
                             redis_time_us(redis_batch_reply(b, 0)));
+        metrics_observe_us(METRIC_REDIS_ROUND_TRIP, link_heard_us(r->link) - sent_us, 0, 0);
+        metrics_set(METRIC_CLOCK_ERROR, server_clock_error_us(r->clock));
+    }
     redis_batch_clear(b);
 }
 
@@ -126,6 +130,12 @@ reader_load(struct reader *r, struct hub *hub, struct watch **ws, size_t n)
     redis_batch_free(load->batch);
     free(load);
     return false;
+}
+
+bool
+reader_ask(struct reader *r, struct redis_batch *b, link_done *done, void *ctx)
+{
+    return link_send(r->link, b, done, ctx);
 }
 
 /* --- life --- */

@@ -6,6 +6,7 @@
 #ifndef BROADCASTER_READER_H
 #define BROADCASTER_READER_H
 
+#include "link.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
@@ -23,5 +24,7 @@ bool reader_is_up(const struct reader *r);
 
 /* Load the states of n <= HUB_LOAD_MAX watches and tell the hub. False: not now. */
 bool reader_load(struct reader *r, struct hub *hub, struct watch **ws, size_t n);
+/* As link_send. */
+bool reader_ask(struct reader *r, struct redis_batch *b, link_done *done, void *ctx);
 
 #endif

@@ -322,10 +322,18 @@ server_new(struct app *app)
     s->context = lws_create_context(&info);
     if (s->context == NULL)
         fatal(70, "libwebsockets did not start (is libwebsockets-evlib-uv installed?)");
-    s->vhost = lws_create_vhost(s->context, &info);
-    if (s->vhost == NULL)
-        fatal(70, "libwebsockets gave no vhost");
+    s->vhost = server_add_vhost(s, &info);
     return s;
+}
+
+struct lws_vhost *
+server_add_vhost(struct server *s, const struct lws_context_creation_info *info)
+{
+    struct lws_vhost *vhost = lws_create_vhost(s->context, info);
+
+    if (vhost == NULL)
+        fatal(70, "libwebsockets gave no vhost");
+    return vhost;
 }
 
 bool

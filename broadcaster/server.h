@@ -13,6 +13,8 @@
 #include <stddef.h>
 
 struct app;
+struct lws_context_creation_info;
+struct lws_vhost;
 struct server; /* opaque */
 
 /* How clients reach their sockets. */
@@ -25,6 +27,10 @@ bool server_has_room(const struct server *s, int waiting);
 /* Take over an accepted socket, of which the first `len` bytes were read already; it is closed
  * when that fails. */
 void server_adopt(struct server *s, int fd, const char *head, size_t len);
+/* One more virtual host, for sockets that do not belong to clients; ends the process when there
+ * is none. Lives as long as the server. */
+struct lws_vhost *server_add_vhost(struct server *s,
+                                   const struct lws_context_creation_info *info);
 /* Cut what is left, and free what the library holds: call, run the loop, call again. */
 void server_destroy_begin(struct server *s);
 void server_destroy_end(struct server *s);

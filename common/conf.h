@@ -42,6 +42,8 @@ struct conf {
     enum log_level log_level;
     enum log_format log_format;
     int64_t max_body_bytes;
+    const char *metrics_host;
+    int64_t metrics_port; /* 0 none */
     const char *metrics_allow; /* addresses and networks, comma-separated */
     int64_t outage_pause_ms;
     int64_t switch_grace_ms;

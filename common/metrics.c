@@ -91,7 +91,7 @@ lay_out_one(const struct metric_row *row, struct metric_place *p)
         p->cells *= p->count[k];
     }
     p->width = 0;
-    if (row->type == METRIC_COUNTER)
+    if (row->type == METRIC_COUNTER || row->type == METRIC_SET)
         p->width = 1;
     else if (row->type == METRIC_HISTOGRAM)
         p->width = metrics_bucket_count(row) + 2; /* +Inf, sum */
@@ -280,6 +280,16 @@ metrics_observe_us(enum metric m, int64_t us, size_t label0, size_t label1)
         i++;
     add(&w[i], 1);
     add(&w[last + 1], us);
+}
+
+/* 0 is unknown, as the area begins. */
+void
+metrics_set(enum metric m, int64_t value)
+{
+    if (here.area == NULL)
+        return;
+    assert(metric_rows[m].type == METRIC_SET);
+    atomic_store_explicit(cell(m, 0, 0, 0), value < 0 ? 0 : value + 1, memory_order_relaxed);
 }
 
 /* --- what processes hold --- */

@@ -46,6 +46,16 @@ enum metric {
     METRIC_ACTIVE_SESSIONS,
     METRIC_AUDIT_WAITING,
     METRIC_REDIS_UP,
+    METRIC_REDIS_MEMORY,
+    METRIC_REDIS_MEMORY_MAX,
+    METRIC_REDIS_AOF_OK,
+    METRIC_REDIS_REPLICAS,
+    METRIC_REDIS_LAG,
+    METRIC_REDIS_ROUND_TRIP,
+    METRIC_POSTGRES_UP,
+    METRIC_POSTGRES_ROUND_TRIP,
+    METRIC_PUSH_DELAY,
+    METRIC_CLOCK_ERROR,
     METRIC__MAX
 };
 
@@ -54,6 +64,7 @@ enum metric_type {
     METRIC_HISTOGRAM, /* of durations, counted in microseconds and shown in milliseconds */
     METRIC_HELD,      /* gauge: the sum of what living processes hold; no labels */
     METRIC_ASKED,     /* gauge: found out by whoever renders; no labels */
+    METRIC_SET,       /* gauge: as it was set last, by whatever process; no labels */
 };
 
 enum metric_label {
@@ -123,6 +134,9 @@ size_t metrics_route(const char *name);
 /* Labels in the order of the row; 0 for those that a metric does not have. */
 void metrics_add(enum metric m, int64_t n, size_t label0, size_t label1, size_t label2);
 void metrics_observe_us(enum metric m, int64_t us, size_t label0, size_t label1);
+
+/* The gauge has this value from now on; negative: it is not known any more. */
+void metrics_set(enum metric m, int64_t value);
 
 /* What this process holds from now on. The first call takes a place for the process; when all
  * are taken nothing is counted. Call from one thread. */

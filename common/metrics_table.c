@@ -60,7 +60,40 @@ const struct metric_row metric_rows[METRIC__MAX] = {
         "Audit records in the streams in Redis (the sum of XLEN)" },
     [METRIC_REDIS_UP] = {
         "synckairos_redis_up", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
-        "Whether Redis answered this scrape" },
+        "Whether Redis answers" },
+    [METRIC_REDIS_MEMORY] = {
+        "synckairos_redis_memory_used_bytes", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Memory that Redis uses" },
+    [METRIC_REDIS_MEMORY_MAX] = {
+        "synckairos_redis_memory_max_bytes", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Memory that Redis may use: its maxmemory, or all of its host" },
+    [METRIC_REDIS_AOF_OK] = {
+        "synckairos_redis_aof_ok", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Whether Redis wrote its append-only file without an error; absent without one" },
+    [METRIC_REDIS_REPLICAS] = {
+        "synckairos_redis_replicas", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Replicas that are connected to the Redis in use" },
+    [METRIC_REDIS_LAG] = {
+        "synckairos_redis_replication_lag_seconds", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Time since the slowest replica was heard; absent without one" },
+    [METRIC_REDIS_ROUND_TRIP] = {
+        "synckairos_redis_round_trip_ms", METRIC_HISTOGRAM,
+        { METRIC_NO_LABEL }, { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000 },
+        "Time that Redis takes to tell the time, asked once a second by each broadcaster" },
+    [METRIC_POSTGRES_UP] = {
+        "synckairos_postgres_up", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Whether PostgreSQL answers a broadcaster; absent without one" },
+    [METRIC_POSTGRES_ROUND_TRIP] = {
+        "synckairos_postgres_round_trip_ms", METRIC_HISTOGRAM,
+        { METRIC_NO_LABEL }, { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000 },
+        "Time that PostgreSQL takes to say that it accepts connections, asked every 2 s" },
+    [METRIC_PUSH_DELAY] = {
+        "synckairos_push_delay_ms", METRIC_HISTOGRAM,
+        { METRIC_NO_LABEL }, { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000 },
+        "Time from the commit of a change until it is in the queues of its sockets" },
+    [METRIC_CLOCK_ERROR] = {
+        "synckairos_clock_error_us", METRIC_SET, { METRIC_NO_LABEL }, { 0 },
+        "Most by which the clock that clients see may differ from that of Redis" },
 };
 
 static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",

@@ -134,10 +134,8 @@ void
 metrics_render(struct buf *out, const int64_t asked[METRIC__MAX])
 {
     static const char *const types[] = {
-        [METRIC_COUNTER] = "counter",
-        [METRIC_HISTOGRAM] = "histogram",
-        [METRIC_HELD] = "gauge",
-        [METRIC_ASKED] = "gauge",
+        [METRIC_COUNTER] = "counter", [METRIC_HISTOGRAM] = "histogram", [METRIC_HELD] = "gauge",
+        [METRIC_ASKED] = "gauge",     [METRIC_SET] = "gauge",
     };
 
     for (int m = 0; metrics_are_on() && m < METRIC__MAX; m++) {
@@ -147,6 +145,8 @@ metrics_render(struct buf *out, const int64_t asked[METRIC__MAX])
                    types[row->type]);
         if (row->type == METRIC_ASKED)
             put_gauge(out, row, asked[m]);
+        else if (row->type == METRIC_SET)
+            put_gauge(out, row, atomic_load(metrics_words(place_of(row)->at)) - 1);
         else if (row->type == METRIC_HELD)
             put_gauge(out, row, metrics_held((enum metric)m));
         else

@@ -5,13 +5,13 @@
  */
 #include "fcgi/api/api.h"
 
+#include "common/clock.h"
 #include "common/conf.h"
-#include "common/keys.h"
 #include "common/metrics.h"
+#include "common/metrics_ask.h"
 #include "common/redis.h"
 #include "fcgi/request.h"
 
-#include <hiredis/hiredis.h>
 #include <string.h>
 
 #define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -40,51 +40,28 @@ may_read(const struct req *rq)
            !is_behind_stranger(rq);
 }
 
-/* Sum of the integers that the commands at first, first + step, ... gave; -1 when one of them
- * failed. */
-static int64_t
-sum(const struct redis_batch *b, int first, int step)
-{
-    int64_t total = 0;
-
-    for (int i = first; i < redis_batch_count(b); i += step) {
-        const struct redisReply *reply = redis_batch_reply(b, i);
-
-        if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
-            return -1;
-        total += reply->integer;
-    }
-    return total;
-}
-
 static void
 ask_redis(struct req *rq, int64_t asked[METRIC__MAX])
 {
-    const char *prefix = rq->app->conf->key_prefix;
     struct redis_batch *b = rq->app->batch;
     struct fail ignored = { 0 };
 
     asked[METRIC_REDIS_UP] = 0;
-    asked[METRIC_ACTIVE_SESSIONS] = asked[METRIC_AUDIT_WAITING] = -1;
     redis_batch_clear(b);
-    for (int i = 0; i < KEYS_PARTITIONS; i++) {
-        redis_batch_add(b, "ZCARD %s", keys_wakeups(prefix, i).s);
-        redis_batch_add(b, "XLEN %s", keys_audit(prefix, i).s);
-    }
-    if (redis_run(rq->app->redis, b, &ignored) != RC_OK)
-        return;
-    asked[METRIC_REDIS_UP] = 1;
-    asked[METRIC_ACTIVE_SESSIONS] = sum(b, 0, 2); /* every session has a wake-up */
-    asked[METRIC_AUDIT_WAITING] = sum(b, 1, 2);
+    metrics_ask_add(b, rq->app->conf->key_prefix);
+    if (redis_run(rq->app->redis, b, &ignored) == RC_OK)
+        metrics_ask_take(b, asked);
 }
 
 static enum rc
 get_metrics(struct req *rq, struct fail *f)
 {
-    int64_t asked[METRIC__MAX] = { 0 };
+    int64_t asked[METRIC__MAX];
 
     if (!may_read(rq))
         return fail_set(f, RC_NOT_FOUND, "Cannot %s %.200s", rq->method_text, rq->path);
+    metrics_ask_nothing(asked);
+    metrics_ask_status(rq->app->status, clock_wall_ms(), asked);
     ask_redis(rq, asked);
     metrics_render(reply_bare(rq, 200, TEXT_TYPE), asked);
     reply_header(rq, "Cache-Control", "no-store");

@@ -2,12 +2,13 @@
 import concurrent.futures
 import re
 import shutil
+import signal
 import subprocess
 import uuid
 
 import requests
 
-from stack import SLOW, until
+from stack import SLOW, free_port, until
 from watch import Watcher, body, watch
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="[^"\\\n]*",?)+)\})? (\d+(?:\.\d+)?)')
@@ -211,3 +212,72 @@ def test_only_listed_addresses_see_it(make_stack):
     assert requests.get(stack.base_url + "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}, timeout=10 * SLOW).status_code == 404
     stack.restart(ENABLE_METRICS="false")
     assert requests.get(stack.base_url + "/metrics", timeout=10 * SLOW).status_code == 404
+
+
+def own_port(stack):
+    return f"http://127.0.0.1:{stack.metrics_port}"
+
+
+def test_metrics_port_tells_the_same_as_the_web_port(make_stack):
+    stack = make_stack(BROADCASTERS=3)
+    session = started(stack, bank=86_400_000)
+    with watch(stack, session) as watcher:
+        until(lambda: watcher.messages, say="a message")
+        requests.post(f"{stack.base_url}/v1/sessions/{session}/switch", timeout=10 * SLOW)
+        until(lambda: Scrape(own_port(stack)).value("active_sessions") == 1, say="the session in the gauges")
+        by_broadcaster, by_worker = Scrape(own_port(stack)), Scrape(stack.base_url)
+    assert by_broadcaster.types == by_worker.types
+    for name in ("websocket_connections", "active_sessions", "redis_up", "redis_aof_ok", "redis_replicas"):
+        assert by_broadcaster.value(name) == by_worker.value(name), name
+    for name in ("redis_memory_used_bytes", "redis_memory_max_bytes"):
+        assert by_broadcaster.value(name) > 0 and by_worker.value(name) > 0, name
+    assert by_broadcaster.value("redis_round_trip_ms_count") > 0
+    assert by_broadcaster.value("push_delay_ms_count") >= 1
+    assert ("synckairos_redis_replication_lag_seconds", frozenset()) not in by_broadcaster
+    assert ("synckairos_postgres_up", frozenset()) not in by_broadcaster
+    assert requests.get(own_port(stack) + "/", timeout=10).status_code == 404
+    refused = requests.post(own_port(stack) + "/metrics", timeout=10)
+    assert refused.status_code == 405 and refused.headers["Allow"] == "GET"
+
+
+def test_metrics_port_while_redis_is_away(make_stack):
+    stack = make_stack()
+    until(lambda: Scrape(own_port(stack)).value("redis_up") == 1, say="Redis")
+    stack.hold("redis")
+    stack.kill("redis")
+    until(lambda: Scrape(own_port(stack)).value("redis_up") == 0, say="the loss of Redis")
+    scrape = Scrape(own_port(stack))
+    assert ("synckairos_redis_up", frozenset()) in scrape
+    stack.release("redis")
+    until(lambda: Scrape(own_port(stack)).value("redis_up") == 1, say="Redis again")
+
+
+def test_replication_lag_and_aof_errors_are_shown(make_stack):
+    stack = make_stack()
+    folder = stack.run_dir / "replica"
+    folder.mkdir()
+    port = str(free_port())
+    primary_port = str(free_port())
+    stack.redis().config_set("bind", "127.0.0.1")
+    stack.redis().config_set("port", primary_port)
+    replica = subprocess.Popen(["redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", str(folder), "--replicaof", "127.0.0.1",
+                                primary_port, "--save", ""], stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: Scrape(own_port(stack)).value("redis_replicas") == 1, 20, say="the replica")
+        until(lambda: ("synckairos_redis_replication_lag_seconds", frozenset()) in Scrape(own_port(stack)), 20, say="its lag")
+        replica.send_signal(signal.SIGSTOP)
+        until(lambda: Scrape(own_port(stack)).value("redis_replication_lag_seconds") >= 2, 20, say="a lag that grows")
+    finally:
+        replica.send_signal(signal.SIGCONT)
+        replica.terminate()
+        replica.wait()
+
+
+def test_postgres_is_shown(make_stack):
+    stack = make_stack(POSTGRES="on")
+    until(lambda: Scrape(own_port(stack)).value("postgres_up") == 1, 20, say="PostgreSQL")
+    assert Scrape(stack.base_url).value("postgres_up") == 1
+    assert Scrape(own_port(stack)).value("postgres_round_trip_ms_count") > 0
+    stack.hold("postgres")
+    stack.kill("postgres")
+    until(lambda: Scrape(own_port(stack)).value("postgres_up") == 0, 20, say="the loss of PostgreSQL")

@@ -93,7 +93,7 @@ class Stack:
     """One running set-up. Keyword arguments are settings for it; None removes a default.
 
     base_url, ws_url   http://127.0.0.1:PORT and ws://127.0.0.1:PORT/ws
-    port, ws_port      nginx, and the broadcasters behind it
+    port, ws_port      nginx, and the broadcasters behind it; metrics_port: what Prometheus asks
     run_dir            logs, sockets, pids (see etc/dev/run)
     """
 
@@ -163,6 +163,7 @@ class Stack:
             time.sleep(0.02)
         self.up_seconds = time.monotonic() - began
         self.ws_port = int(re.search(r"127\.0\.0\.1:(\d+)", (self.run_dir / "nginx.conf").read_text())[1])
+        self.metrics_port = int((self.run_dir / "metrics-port").read_text())
 
     def stop(self, signum=signal.SIGTERM):
         """Stop in order; returns the exit status of etc/dev/run."""

@@ -1,5 +1,6 @@
 #include "common/buf.h"
 #include "common/metrics.h"
+#include "common/metrics_ask.h"
 #include "common/status.h"
 
 #include <setjmp.h>
@@ -15,9 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const int64_t unknown[METRIC__MAX] = {
-    [METRIC_ACTIVE_SESSIONS] = -1, [METRIC_AUDIT_WAITING] = -1, [METRIC_REDIS_UP] = -1
-};
 static void *area;
 static struct buf text;
 
@@ -44,6 +42,9 @@ end(void **state)
 static const char *
 render(void)
 {
+    int64_t unknown[METRIC__MAX];
+
+    metrics_ask_nothing(unknown);
     buf_clear(&text);
     metrics_render(&text, unknown);
     assert_false(text.overflow);
@@ -233,6 +234,19 @@ test_asked_gauges(void **state)
     assert_non_null(strstr(buf_cstr(&text), "\nsynckairos_active_sessions 42\n"));
     assert_non_null(strstr(buf_cstr(&text), "\nsynckairos_redis_up 1\n"));
     assert_null(strstr(buf_cstr(&text), "\nsynckairos_db_write_queue_size "));
+}
+
+static void
+test_set_gauges(void **state)
+{
+    (void)state;
+    assert_int_equal(value_of("synckairos_clock_error_us"), -1);
+    metrics_set(METRIC_CLOCK_ERROR, 0);
+    assert_int_equal(value_of("synckairos_clock_error_us"), 0);
+    metrics_set(METRIC_CLOCK_ERROR, 120);
+    assert_int_equal(value_of("synckairos_clock_error_us"), 120);
+    metrics_set(METRIC_CLOCK_ERROR, -1);
+    assert_int_equal(value_of("synckairos_clock_error_us"), -1);
 }
 
 static void
@@ -484,6 +498,7 @@ main(void)
         TEST(test_counters),
         TEST(test_histograms),
         TEST(test_asked_gauges),
+        TEST(test_set_gauges),
         TEST(test_nothing_is_counted_without_an_area),
         TEST(test_more_routes_than_there_is_room),
         TEST(test_a_half_taken_route),

@@ -1,0 +1,129 @@
+#include "metrics_ask.h"
+
+#include "keys.h"
+#include "redis.h"
+#include "status.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Two commands for each partition, then the sections of INFO. */
+#define INFO_AT (2 * KEYS_PARTITIONS)
+static const char *const sections[] = { "memory", "persistence", "replication" };
+
+void
+metrics_ask_nothing(int64_t asked[METRIC__MAX])
+{
+    for (int m = 0; m < METRIC__MAX; m++)
+        asked[m] = -1;
+}
+
+void
+metrics_ask_add(struct redis_batch *b, const char *prefix)
+{
+    for (int i = 0; i < KEYS_PARTITIONS; i++) {
+        redis_batch_add(b, "ZCARD %s", keys_wakeups(prefix, i).s);
+        redis_batch_add(b, "XLEN %s", keys_audit(prefix, i).s);
+    }
+    for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
+        redis_batch_add(b, "INFO %s", sections[i]);
+}
+
+/* Sum of the integers that every second command gave; -1 when one of them failed. */
+static int64_t
+sum(const struct redis_batch *b, int first)
+{
+    int64_t total = 0;
+
+    for (int i = first; i < INFO_AT; i += 2) {
+        const struct redisReply *reply = redis_batch_reply(b, i);
+
+        if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
+            return -1;
+        total += reply->integer;
+    }
+    return total;
+}
+
+/* What follows "name:" at the beginning of a line of INFO; NULL when there is no such line. */
+static const char *
+info(const struct redis_batch *b, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+        const struct redisReply *reply = redis_batch_reply(b, INFO_AT + (int)i);
+        const char *line = reply != NULL ? reply->str : NULL;
+
+        while (line != NULL && *line != '\0') {
+            if (strncmp(line, name, len) == 0 && line[len] == ':')
+                return line + len + 1;
+            line = strchr(line, '\n');
+            line = line != NULL ? line + 1 : NULL;
+        }
+    }
+    return NULL;
+}
+
+static int64_t
+info_number(const struct redis_batch *b, const char *name)
+{
+    const char *text = info(b, name);
+
+    return text != NULL ? strtoll(text, NULL, 10) : -1;
+}
+
+/* 1 when the last append (and the last rewrite) went well; unknown without AOF. */
+static int64_t
+aof_is_well(const struct redis_batch *b)
+{
+    const char *append = info(b, "aof_last_write_status");
+    const char *rewrite = info(b, "aof_last_bgrewrite_status");
+
+    if (info_number(b, "aof_enabled") != 1 || append == NULL || rewrite == NULL)
+        return -1;
+    return strncmp(append, "ok", 2) == 0 && strncmp(rewrite, "ok", 2) == 0;
+}
+
+/* Seconds since the slowest replica was heard; unknown without one. */
+static int64_t
+replica_lag(const struct redis_batch *b)
+{
+    int64_t n = info_number(b, "connected_slaves"), most = -1;
+    char name[32];
+
+    for (int64_t i = 0; i < n; i++) {
+        const char *line, *lag;
+
+        snprintf(name, sizeof(name), "slave%d", (int)i);
+        line = info(b, name);
+        lag = line != NULL ? strstr(line, "lag=") : NULL;
+        if (lag != NULL && strtoll(lag + 4, NULL, 10) > most)
+            most = strtoll(lag + 4, NULL, 10);
+    }
+    return most;
+}
+
+void
+metrics_ask_take(const struct redis_batch *b, int64_t asked[METRIC__MAX])
+{
+    asked[METRIC_REDIS_UP] = 1;
+    asked[METRIC_ACTIVE_SESSIONS] = sum(b, 0); /* every session has a wake-up */
+    asked[METRIC_AUDIT_WAITING] = sum(b, 1);
+    asked[METRIC_REDIS_MEMORY] = info_number(b, "used_memory");
+    asked[METRIC_REDIS_MEMORY_MAX] = info_number(b, "maxmemory");
+    if (asked[METRIC_REDIS_MEMORY_MAX] == 0)
+        asked[METRIC_REDIS_MEMORY_MAX] = info_number(b, "total_system_memory");
+    asked[METRIC_REDIS_AOF_OK] = aof_is_well(b);
+    asked[METRIC_REDIS_REPLICAS] = info_number(b, "connected_slaves");
+    asked[METRIC_REDIS_LAG] = replica_lag(b);
+}
+
+void
+metrics_ask_status(const struct status *s, int64_t now_ms, int64_t asked[METRIC__MAX])
+{
+    enum database_state db = s != NULL ? status_database(s, now_ms) : DATABASE_OFF;
+
+    asked[METRIC_POSTGRES_UP] = db == DATABASE_OFF ? -1 : db == DATABASE_CONNECTED;
+}
