@@ -44,7 +44,7 @@ apply(struct hub *h, struct watch *w, enum watch_step step, const struct event *
     }
     hub_push_state(h, w, STATE_UPDATE);
     if (ev->reason == REASON_TIMEOUT)
-        hub_push_time_expired(h, w, ev);
+        hub_push_timeout(h, w, ev);
 }
 
 /* A warning is about one version: whoever has another one does not need it. */

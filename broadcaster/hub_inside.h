@@ -47,8 +47,9 @@ void hub_set_hot(struct hub *h, struct watch *w, bool hot);
 struct frame *hub_text_frame(struct hub *h);
 /* Push the state of `w` to all to whom it is news. */
 void hub_push_state(struct hub *h, struct watch *w, enum state_kind kind);
-/* To those who were just sent the version that it belongs to. */
-void hub_push_time_expired(struct hub *h, struct watch *w, const struct event *ev);
+/* ACTION, if that is what follows, and TIME_EXPIRED, to those who were just sent their version.
+ */
+void hub_push_timeout(struct hub *h, struct watch *w, const struct event *ev);
 /* To those who were sent the version that it is about, and nothing newer. */
 void hub_push_warning(struct hub *h, struct watch *w, const struct warning_note *note);
 /* To all who know of the session; their subscription ends. `ev` NULL: it is simply gone. */

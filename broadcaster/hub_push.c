@@ -131,8 +131,13 @@ push_about(struct hub *h, struct watch *w, int64_t version)
 }
 
 void
-hub_push_time_expired(struct hub *h, struct watch *w, const struct event *ev)
+hub_push_timeout(struct hub *h, struct watch *w, const struct event *ev)
 {
+    if (ev->applied == TIMEOUT_AUTO_ACTION) {
+        buf_clear(&h->text);
+        protocol_action(&h->text, w->spelling, ev, w->s.on_timeout.action);
+        push_about(h, w, ev->version);
+    }
     buf_clear(&h->text);
     protocol_time_expired(&h->text, w->spelling, ev);
     push_about(h, w, ev->version);

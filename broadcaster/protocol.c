@@ -167,12 +167,12 @@ place(struct buf *out, const char *epoch, int64_t version)
 }
 
 static void
-id_add(struct buf *out, const char *name, const char *id)
+text_add(struct buf *out, const char *name, const char *text)
 {
-    if (id[0] == '\0')
+    if (text[0] == '\0')
         return;
     buf_printf(out, ",\"%s\":", name);
-    buf_json(out, id, strlen(id));
+    buf_json(out, text, strlen(text));
 }
 
 void
@@ -215,13 +215,23 @@ protocol_unchanged(struct buf *out, const struct session *s, int64_t at_ms)
 }
 
 void
+protocol_action(struct buf *out, const char *id, const struct event *ev, const char *action)
+{
+    begin(out, "ACTION", id, ev->server_time_ms);
+    place(out, ev->epoch, ev->version);
+    text_add(out, "participant_id", ev->participant_id);
+    text_add(out, "action", action);
+    buf_char(out, '}');
+}
+
+void
 protocol_time_expired(struct buf *out, const char *id, const struct event *ev)
 {
     begin(out, "TIME_EXPIRED", id, ev->server_time_ms);
     place(out, ev->epoch, ev->version);
-    id_add(out, "expired_group_id", ev->expired_group_id);
+    text_add(out, "expired_group_id", ev->expired_group_id);
     if (ev->expired_group_id[0] == '\0')
-        id_add(out, "expired_participant_id", ev->expired_id);
+        text_add(out, "expired_participant_id", ev->expired_id);
     buf_str(out, ",\"action_applied\":\"");
     buf_str(out, timeout_action_name(ev->applied));
     buf_str(out, "\"}");
@@ -232,8 +242,8 @@ protocol_time_warning(struct buf *out, const char *id, const struct warning_note
 {
     begin(out, "TIME_WARNING", id, w->server_time_ms);
     place(out, w->epoch, w->version);
-    id_add(out, "participant_id", w->participant_id);
-    id_add(out, "group_id", w->group_id);
+    text_add(out, "participant_id", w->participant_id);
+    text_add(out, "group_id", w->group_id);
     buf_str(out, ",\"time_remaining_ms\":");
     buf_i64(out, w->remaining_ms);
     buf_str(out, ",\"threshold_ms\":");

@@ -56,6 +56,9 @@ void protocol_state(struct buf *out, enum state_kind kind, const struct session 
                     int64_t at_ms);
 /* STATE_SYNC for a client that has this epoch and version already. */
 void protocol_unchanged(struct buf *out, const struct session *s, int64_t at_ms);
+/* ACTION of the expiry `ev`; `action` "": the session has no name for it. */
+void protocol_action(struct buf *out, const char *id, const struct event *ev,
+                     const char *action);
 /* TIME_EXPIRED of the change `ev`; `id` in the spelling that clients know. */
 void protocol_time_expired(struct buf *out, const char *id, const struct event *ev);
 /* TIME_WARNING */

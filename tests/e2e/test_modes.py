@@ -198,6 +198,28 @@ def test_a_quiz_goes_on_by_itself_until_its_last_question(api):
     assert end["result"] == {"reason": "cycles_done", "expired_participant_id": second}
 
 
+@pytest.mark.parametrize("mode,advances", [("per_participant", False), ("per_participant", True), ("per_cycle", True),
+                                           ("per_group", True)])
+def test_auto_action_is_announced_between_state_and_time_expired(api, mode, advances):
+    sent = api.create(mode, 2, bank=1000, total_time_ms=1000, auto_advance=advances, max_cycles=2 if mode == "per_cycle" else None,
+                      action_on_timeout={"type": "auto_fold", "action": "fold"})
+    first, second = (one["participant_id"] for one in sent["participants"])
+    with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
+        state = api.command(sent, "start")
+        expired = watcher.wait_for("TIME_EXPIRED")
+        pushes = [m for m in watcher.messages if m.get("version") == 3]
+    assert [m["type"] for m in pushes[:3]] == ["STATE_UPDATE", "ACTION", "TIME_EXPIRED"]
+    assert pushes[0]["state"]["active_participant_id"] == (second if advances else first)
+    action = {key: value for key, value in pushes[1].items() if key not in ("_received", "timestamp")}
+    assert action == {"type": "ACTION", "sessionId": sent["session_id"], "epoch": state["epoch"], "version": 3,
+                      "participant_id": first, "action": "fold"}
+    assert expired["action_applied"] == "auto_action"
+    # without a group_id one is a group of its own
+    assert expired.get("expired_group_id" if mode == "per_group" else "expired_participant_id") == first
+    assert {m["timestamp"] for m in pushes[:3]} == {expired["timestamp"]}
+
+
 def test_game_over_names_the_winner(api):
     sent = api.create("per_participant", 2, bank=1000, action_on_timeout={"type": "game_over", "outcome": "flag"})
     first, second = (one["participant_id"] for one in sent["participants"])

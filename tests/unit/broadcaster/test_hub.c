@@ -391,6 +391,25 @@ an_expiry_is_a_state_then_time_expired(void **state)
 }
 
 static void
+an_action_comes_between_the_state_and_time_expired(void **state)
+{
+    struct life l;
+    struct fake *f;
+
+    (void)state;
+    life_begin(&l, 1);
+    l.s.on_timeout.type = TIMEOUT_AUTO_ACTION;
+    f = join_live(&l);
+    life_do(&l, COMMAND_START);
+    feed(&l);
+    life_expire(&l);
+    feed(&l);
+    assert_string_equal(got(f), "STATE_UPDATE:2 STATE_UPDATE:3 ACTION:3 TIME_EXPIRED:3");
+    leave(f);
+    life_end(&l);
+}
+
+static void
 warn(const struct session *s)
 {
     struct buf out;
@@ -971,6 +990,7 @@ main(void)
         TEST(older_ones_are_ignored_gaps_are_read_again),
         TEST(a_gap_during_a_read_is_not_forgotten),
         TEST(an_expiry_is_a_state_then_time_expired),
+        TEST(an_action_comes_between_the_state_and_time_expired),
         TEST(a_warning_goes_to_those_who_have_its_version),
         TEST(who_is_past_an_expiry_is_not_told_of_it),
         TEST(rubbish_is_read_again),

@@ -270,6 +270,26 @@ time_expired(void **state)
 }
 
 static void
+action(void **state)
+{
+    struct event ev = {
+        .epoch = "E1", .version = 7, .server_time_ms = T0, .participant_id = ANNA
+    };
+
+    (void)state;
+    buf_init(&out, 100000);
+    protocol_action(&out, SID, &ev, "fold \"");
+    says("{\"type\":\"ACTION\",\"sessionId\":\"" SID
+         "\",\"timestamp\":1795362403096,\"epoch\":\"E1\",\"version\":7,"
+         "\"participant_id\":\"" ANNA "\",\"action\":\"fold \\\"\"}");
+    protocol_action(&out, SID, &ev, "");
+    says("{\"type\":\"ACTION\",\"sessionId\":\"" SID
+         "\",\"timestamp\":1795362403096,\"epoch\":\"E1\",\"version\":7,"
+         "\"participant_id\":\"" ANNA "\"}");
+    buf_fini(&out);
+}
+
+static void
 time_warning(void **state)
 {
     struct warning_note w = { .epoch = "E1",
@@ -306,6 +326,7 @@ main(void)
         cmocka_unit_test(every_fault_has_words),
         cmocka_unit_test(states),
         cmocka_unit_test(time_expired),
+        cmocka_unit_test(action),
         cmocka_unit_test(time_warning),
     };
 
