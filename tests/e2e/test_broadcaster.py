@@ -307,7 +307,7 @@ def test_nobody_comes_in_while_tokens_are_required(make_stack):
 
 # --- life of a connection ---
 
-def test_the_silent_are_dropped_and_those_who_answer_stay(make_stack):
+def test_limit_dropped_after_ws_connection_timeout_of_silence(make_stack):
     stack = make_stack(BROADCASTERS=1, WS_HEARTBEAT_INTERVAL=200, WS_CONNECTION_TIMEOUT=600)
     session = create_started(stack)
     with watch(stack, session) as polite, RawSocket(stack.ws_port, f"/ws?sessionId={session}") as silent:

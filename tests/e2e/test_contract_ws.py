@@ -24,7 +24,7 @@ def command(stack, session, name):
     return answer.json()["data"]
 
 
-def test_connected_then_the_current_state(stack):
+def test_CONNECTED_then_at_once_STATE_SYNC_with_the_current_state(stack):
     session = create(stack)
     with watch(stack, session) as socket:
         sync = socket.wait_for("STATE_SYNC")
@@ -35,7 +35,7 @@ def test_connected_then_the_current_state(stack):
         assert sync["epoch"] == sync["state"]["epoch"] and isinstance(sync["timestamp"], int)
 
 
-def test_every_command_is_a_state_update_with_the_stored_version(stack):
+def test_STATE_UPDATE_of_every_command_with_the_stored_version(stack):
     session = create(stack)
     with watch(stack, session) as socket:
         socket.wait_for("STATE_SYNC")
@@ -50,7 +50,7 @@ def test_every_command_is_a_state_update_with_the_stored_version(stack):
         assert updates == [2, 3, 4, 5, 6]
 
 
-def test_a_deleted_session_says_so_and_closes_1000(stack):
+def test_SESSION_DELETED_then_close_1000_for_a_socket_opened_with_that_session(stack):
     session = create(stack)
     with watch(stack, session) as socket:
         socket.wait_for("STATE_SYNC")
@@ -60,7 +60,7 @@ def test_a_deleted_session_says_so_and_closes_1000(stack):
         assert socket.wait_closed() == (1000, "Session deleted")
 
 
-def test_a_socket_opened_before_its_session_exists(stack):
+def test_ERROR_SESSION_NOT_FOUND_and_the_creation_arrives_as_STATE_UPDATE(stack):
     sent = body()
     with watch(stack, sent["session_id"]) as socket:
         error = socket.wait_for("ERROR")
@@ -87,7 +87,7 @@ def test_upper_case_ids_watch_the_same_session(stack):
         assert socket.wait_for("STATE_SYNC")["state"]["session_id"] == session
 
 
-def test_pong_carries_four_stamps(stack):
+def test_PING_is_answered_by_PONG_with_four_stamps(stack):
     session = create(stack)
     with watch(stack, session) as socket:
         socket.send({"type": "PING", "timestamp": 1234.5})
@@ -99,7 +99,7 @@ def test_pong_carries_four_stamps(stack):
         assert "client_timestamp" not in second
 
 
-def test_reconnect_answers_the_state_or_unchanged(stack):
+def test_RECONNECT_is_answered_by_STATE_SYNC_unchanged_when_version_and_epoch_match(stack):
     session = create(stack)
     with watch(stack, session) as socket:
         first = socket.wait_for("STATE_SYNC")
@@ -113,7 +113,7 @@ def test_reconnect_answers_the_state_or_unchanged(stack):
         assert unchanged["unchanged"] is True and "state" not in unchanged and unchanged["version"] == 1
 
 
-def test_reconnect_on_a_missing_session_is_an_error(stack):
+def test_RECONNECT_on_a_missing_session_is_an_ERROR(stack):
     missing = str(uuid.uuid4())
     with watch(stack, missing) as socket:
         socket.wait_for("ERROR")
@@ -137,7 +137,7 @@ def test_the_path_is_exact(stack):
 
 
 @pytest.mark.parametrize("frame", ["{", "[]", "7", "null", '{"type":"DANCE"}', '{"type":7}', "{}"])
-def test_a_frame_that_means_nothing_gets_an_error(stack, frame):
+def test_a_malformed_or_unknown_frame_gets_ERROR_with_a_code(stack, frame):
     session = create(stack)
     with watch(stack, session) as socket:
         socket.wait_for("STATE_SYNC")
@@ -147,7 +147,7 @@ def test_a_frame_that_means_nothing_gets_an_error(stack, frame):
         socket.wait_for("PONG")
 
 
-def test_the_eleventh_bad_frame_within_a_minute_closes_1008(stack):
+def test_the_11th_malformed_frame_within_a_minute_closes_1008(stack):
     session = create(stack)
     with watch(stack, session) as socket:
         for _ in range(11):
@@ -155,14 +155,14 @@ def test_the_eleventh_bad_frame_within_a_minute_closes_1008(stack):
         assert socket.wait_closed()[0] == 1008
 
 
-def test_a_message_over_10_kb_closes_1009(stack):
+def test_limit_10_kb_per_message_closes_1009(stack):
     session = create(stack)
     with watch(stack, session) as socket:
         socket.send('{"type":"PING","pad":"%s"}' % ("x" * 11_000))
         assert socket.wait_closed()[0] == 1009
 
 
-def test_the_101st_message_within_a_minute_closes_1008(make_stack):
+def test_limit_100_messages_per_minute_and_connection_closes_1008(make_stack):
     stack = make_stack(RATE_LIMIT_ENABLED="true")
     session = create(stack)
     with watch(stack, session) as socket:

@@ -41,7 +41,7 @@ def answered(socket):
     return socket.messages
 
 
-def test_subscribe_answers_subscribed_then_state_sync(stack):
+def test_SUBSCRIBE_is_answered_by_SUBSCRIBED_then_STATE_SYNC(stack):
     session = create(stack)
     with bare(stack) as socket:
         assert isinstance(subscribe(socket, session)["timestamp"], int)
@@ -65,7 +65,7 @@ def test_one_socket_watches_a_hundred_sessions(stack):
             socket.wait_for(about(session, "STATE_UPDATE", version=2))
 
 
-def test_at_most_100_subscriptions_per_socket(stack):
+def test_SUBSCRIBE_at_most_100(stack):
     first = create(stack)
     with watch(stack, first) as socket:
         for _ in range(99):
@@ -79,7 +79,7 @@ def test_at_most_100_subscriptions_per_socket(stack):
         subscribe(socket, one_more)
 
 
-def test_unsubscribed_and_nothing_of_it_follows(stack):
+def test_UNSUBSCRIBE_is_answered_by_UNSUBSCRIBED_and_nothing_of_it_follows(stack):
     one, two = create(stack), create(stack)
     with watch(stack, one) as socket:
         subscribe(socket, two)
