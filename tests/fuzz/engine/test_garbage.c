@@ -38,6 +38,31 @@ draw(uint64_t below)
 /* --- a session with something in every field --- */
 
 static void
+sample_control(struct session *s)
+{
+    struct time_control *control = &s->control;
+    bool has_periods;
+
+    if (s->mode != MODE_PER_PARTICIPANT)
+        return;
+    control->type = (enum control_type)draw(CONTROL__MAX);
+    if (control->type > CONTROL_FISCHER)
+        s->increment_ms = -1;
+    if (control->type == CONTROL_FISCHER)
+        control->increment_ms = s->increment_ms;
+    if (control->type == CONTROL_DELAY || control->type == CONTROL_BRONSTEIN)
+        control->delay_ms = 1 + (int64_t)draw(3000);
+    has_periods = control->type == CONTROL_BYOYOMI || control->type == CONTROL_CANADIAN;
+    control->period_ms = has_periods ? 1000 + (int64_t)draw(2000) : 0;
+    control->periods = control->type == CONTROL_BYOYOMI ? 1 + (int64_t)draw(3) : 0;
+    control->moves = control->type == CONTROL_CANADIAN ? 1 + (int64_t)draw(3) : 0;
+    control->n_stages = control->type == CONTROL_STAGES ? 1 + (int32_t)draw(5) : 0;
+    for (int32_t k = 0; k < control->n_stages; k++)
+        control->stages[k] = (struct time_stage){ .moves = k + 1 < control->n_stages,
+                                                  .add_ms = (int64_t)draw(500) };
+}
+
+static void
 apply(struct session *s, enum command_type type, int64_t now, struct change *c)
 {
     struct command cmd = { .type = type,
@@ -65,7 +90,8 @@ sample(struct session *s, struct change *c)
     s->max_time_ms = draw(2) == 0 ? -1 : 5000;
     memcpy(s->owner, "an owner", 9);
     s->metadata = draw(2) == 0 ? NULL : xstrdup("{\"a\":[1,\"\\u00e4\"]}");
-    for (uint64_t k = 1 + draw(12); k > 0; k--) {
+    sample_control(s);
+    for (uint64_t k = s->control.type == CONTROL_HOURGLASS ? 2 : 1 + draw(12); k > 0; k--) {
         struct participant *p = session_add_participant(s);
 
         id_uuid4(p->id);

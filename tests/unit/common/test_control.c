@@ -375,6 +375,8 @@ test_control_byoyomi_goes_on_after_a_pause(void **state)
     run(COMMAND_PAUSE, 1000);
     run(COMMAND_RESUME, 1000);
     assert_int_equal(left(0, 0), 7000);
+    assert_int_equal(left(0, 7001), 9999);
+    assert_int_equal(counters(0, 7001).periods_left, 1);
     run(COMMAND_SWITCH, 6999);
     assert_int_equal(left(0, 0), 10000);
     shows(0, NO, 2, NO, NO);
@@ -397,6 +399,21 @@ test_control_byoyomi_ends_with_its_last_period(void **state)
     assert_true(s.p[0].has_expired);
     assert_int_equal(s.p[0].time_used_ms, 90000);
     shows(0, NO, 0, NO, NO);
+    session_fini(&s);
+}
+
+/* Time that was given to one without periods is a bank and nothing more. */
+static void
+test_control_byoyomi_brings_no_lost_period_back(void **state)
+{
+    (void)state;
+    two_with(byoyomi);
+    s.p[0].periods_left = 0;
+    s.p[0].overtime_ms = 0;
+    run(COMMAND_SWITCH, 1000);
+    run(COMMAND_SWITCH, 1000);
+    shows(0, NO, 0, NO, NO);
+    assert_int_equal(deadline_in(), 59000);
     session_fini(&s);
 }
 
@@ -691,6 +708,7 @@ test_a_control_without_its_parameters_is_unreadable(void **state)
 
         two_with(fischer);
         s.control = broken[i];
+        s.p[0].stage = 1;
         s.p[1].stage = 2;
         assert_int_equal(stored_and_loaded(&back), RC_STATE_UNREADABLE);
         session_fini(&s);
@@ -728,6 +746,7 @@ main(void)
         cmocka_unit_test(test_control_byoyomi_loses_each_period_when_it_is_used_up),
         cmocka_unit_test(test_control_byoyomi_goes_on_after_a_pause),
         cmocka_unit_test(test_control_byoyomi_ends_with_its_last_period),
+        cmocka_unit_test(test_control_byoyomi_brings_no_lost_period_back),
         cmocka_unit_test(test_control_canadian_block_too_short_for_its_moves),
         cmocka_unit_test(test_control_canadian_moves_count_once_the_bank_is_gone),
         cmocka_unit_test(test_control_hourglass_needs_exactly_two),
