@@ -14,7 +14,7 @@ READ = """return {
   view: document.body.dataset.view,
   status: sessionPage.state?.status,
   version: sessionPage.state?.version ?? 0,
-  text: document.querySelector('.time').textContent,
+  text: document.querySelector('.time')?.textContent,
   clock: sessionPage.watch ? [sessionPage.watch.elapsed(), sessionPage.watch.clock()].find((ms) => !Number.isNaN(ms)) : null,
   at: sessionPage.client.serverNow(),
   bound: sessionPage.client.clockError(),
@@ -239,3 +239,43 @@ def test_an_exam_ends_on_every_screen_at_once(stack, windows):
     for window in (one, two):
         wait(window, lambda s: s["status"] == "expired", "the end")
         assert window.find(".time").text == "0.0" and window.find(".note").text == "Pens down"
+
+
+def test_a_team_shares_its_bank(stack, windows):
+    one = create(stack, windows, "team")
+    two = windows(one.driver.current_url, size=(390, 844), phone=True)
+    wait(two, lambda s: s["version"] == 1, "the match")
+    one.click("#primary")
+    turns = []
+    for version in (2, 3, 4, 5):
+        wait(two, lambda s: s["version"] == version, "the turn")
+        turns.append(two.find("#turn").text)
+        two.click("#next")
+    assert turns == ["Ada plays for team 1", "Alan plays for team 2", "Grace plays for team 1", "Edsger plays for team 2"]
+    wait(two, lambda s: s["version"] == 6, "the last turn")
+    two.click("#primary")
+    for window in (one, two):
+        wait(window, lambda s: s["status"] == "paused", "the pause")
+    times = "return [...document.querySelectorAll('.team .time')].map((e) => e.textContent)"
+    assert one.js(times) == two.js(times)
+    truth = state(stack.base_url, one.session_id)
+    assert all(0 < group["time_used_ms"] < 60_000 for group in truth["groups"])
+
+
+def test_a_team_that_is_out_of_time_has_lost(stack, windows):
+    window = windows(url(stack, "team"))
+    wait(window, lambda s: s["view"] == "setup", "the form")
+    window.js("const m = document.querySelector('[name=minutes]:checked'); m.value = '0.02'")
+    window.click("#create")
+    wait(window, lambda s: s["status"] == "pending", "the match")
+    window.click("#primary")
+    wait(window, lambda s: s["status"] == "expired", "the end")
+    assert window.find("#turn").text == "Team 2 has won on time"
+
+
+def test_a_match_wants_two_teams(stack, windows):
+    window = windows(url(stack, "team"))
+    wait(window, lambda s: s["view"] == "setup", "the form")
+    window.js("document.querySelector('[name=second]').value = ' , '")
+    window.click("#create")
+    assert "Between one and ten" in window.find("#setup-error").text

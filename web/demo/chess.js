@@ -7,6 +7,7 @@
  */
 import { SyncKairosClient, uuid } from '../synckairos.js';
 import { Commands } from './commands.js';
+import { besides, controlOf, showControl } from './controls.js';
 import { createForm, createHeldUp } from './create-form.js';
 import { $, write } from './dom.js';
 import { Link } from './link.js';
@@ -206,7 +207,6 @@ function draw(state) {
     const active = p.participant_id === state.active_participant_id;
     side.root.classList.toggle('active', active);
     side.press.setAttribute('aria-disabled', String(!active && state.status !== 'pending'));
-    side.moves.textContent = count(p.cycle_count, 'move');
     side.hint.textContent = hint(state, side, active);
     side.flagText.textContent =
       state.status === 'running' && active ? 'Time is up. Play may go on.' : 'Out of time';
@@ -235,6 +235,8 @@ function frame() {
     const left = watch.remaining(p.participant_id);
     const active = p.participant_id === state.active_participant_id;
     const over = p.has_expired || (active && left <= 0);
+    const beside = besides(watch.counters(p.participant_id));
+    write(side.moves, [count(p.cycle_count, 'move'), beside].filter(Boolean).join(' · '));
     const text = countdown(left);
     if (text !== side.shown) {
       side.shown = text;
@@ -371,12 +373,12 @@ function primary() {
   if (command) commands.act(command[1]);
 }
 
-function body(id, players, ms, increment_ms) {
+function body(id, players, ms, control) {
   return {
     session_id: id,
     sync_mode: 'per_participant',
     total_time_ms: Math.min(86400000, 2 * ms),
-    increment_ms,
+    ...control,
     participants: players.map((participant_id, participant_index) => ({
       participant_id,
       participant_index,
@@ -391,7 +393,9 @@ function planOf(state) {
   const known = state.sync_mode === 'per_participant' && state.participants.length === 2;
   if (!known) return null;
   const ids = players.map((p) => p.participant_id);
-  const fresh = body(state.session_id, ids, players[0].allotted_ms, state.increment_ms);
+  const { time_control, increment_ms } = state;
+  const control = time_control ? { time_control } : { increment_ms };
+  const fresh = body(state.session_id, ids, players[0].allotted_ms, control);
   return { id: watch.sessionId, epoch: state.epoch, body: fresh };
 }
 
@@ -447,7 +451,8 @@ function create(form, problem) {
     problem('Between 1 second and 12 hours, please.');
     return null;
   }
-  return body(uuid(), [uuid(), uuid()], seconds * 1000, increment * 1000);
+  const control = controlOf(form, increment * 1000);
+  return body(uuid(), [uuid(), uuid()], seconds * 1000, control);
 }
 
 function reset() {
@@ -517,12 +522,14 @@ $('reset-dialog').addEventListener('close', () => {
   if ($('reset-dialog').returnValue === 'yes') startOver();
 });
 createForm(client, 'games', create);
-$('setup-form').addEventListener('change', () => {
+$('setup-form').addEventListener('change', (event) => {
+  if (event.target === $('control')) showControl();
   const own = $('setup-form').elements.preset.value === 'custom';
   $('custom').hidden = !own;
   $('custom').disabled = !own;
   if (own && document.activeElement?.value === 'custom') $('minutes').focus();
 });
+showControl();
 addEventListener('hashchange', route);
 setInterval(() => {
   write($('clock-error'), bound(client.clockError()));
