@@ -71,6 +71,11 @@ static const struct member time_warning[] = {
     { "time_remaining_ms", COUNT, true, "What the clock had left at `timestamp`." },
     { "threshold_ms", COUNT, true, "The value of warn_at_ms that was crossed." }, END
 };
+static const struct member action[] = {
+    TYPE("ACTION"), SESSION, WHEN, EPOCH, VERSION,
+    { "participant_id", UUID, true, "Whose turn ran out." },
+    { "action", TEXT, false, "As action_on_timeout names it." }, END
+};
 static const struct member time_expired[] = {
     TYPE("TIME_EXPIRED"), SESSION, WHEN, EPOCH, VERSION,
     { "expired_participant_id", UUID, false, "Whose clock it was; none in global and count_up." },
@@ -134,6 +139,7 @@ static const struct {
     { "STATE_SYNC_unchanged", unchanged, NULL, "The client is up to date." },
     { "STATE_UPDATE", state_update, NULL, "A change." },
     { "TIME_WARNING", time_warning, NULL, "A running clock crosses one of warn_at_ms. No change of the state." },
+    { "ACTION", action, NULL, "auto_action: what is done for the one whose clock has reached zero; between the state that shows it and TIME_EXPIRED." },
     { "TIME_EXPIRED", time_expired, NULL, "A clock has reached zero; follows the state that shows it." },
     { "SESSION_DELETED", session_deleted, NULL, "The subscription has ended with the session. A socket opened for it that watches no other is closed." },
     { "SUBSCRIBED", subscribed, NULL, "The session is watched from now on; its state follows." },
