@@ -134,18 +134,55 @@ keys_lease(const char *prefix, int partition)
     return partition_key(prefix, partition, "lease");
 }
 
+/* The first `n` bytes of the SHA-256 of a text; of 16 already nobody finds two with the same.
+ */
+static void
+hash_hex(const char *s, int n, char hex[2 * SHA256_DIGEST_LENGTH + 1])
+{
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+
+    SHA256((const unsigned char *)s, strlen(s), hash);
+    for (int i = 0; i < n; i++)
+        snprintf(hex + 2 * (size_t)i, 3, "%02x", hash[i]);
+}
+
+/* "<prefix>{<family>:<kind>:<who>}" */
+static struct key
+who_key(const char *prefix, const char *family, const char *kind, const char *who)
+{
+    char hex[2 * SHA256_DIGEST_LENGTH + 1];
+
+    if (who_is_plain(who))
+        return make_key("%s{%s:%s:%s}", prefix, family, kind, who);
+    hash_hex(who, 16, hex);
+    return make_key("%s{%s:%s:#%s}", prefix, family, kind, hex);
+}
+
 struct key
 keys_limit(const char *prefix, const char *kind, const char *who)
 {
-    unsigned char hash[SHA256_DIGEST_LENGTH];
-    char hex[33];
+    return who_key(prefix, "lim", kind, who);
+}
 
-    if (who_is_plain(who))
-        return make_key("%s{lim:%s:%s}", prefix, kind, who);
-    SHA256((const unsigned char *)who, strlen(who), hash);
-    for (int i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    return make_key("%s{lim:%s:#%s}", prefix, kind, hex);
+struct key
+keys_revoked(const char *prefix, const char *kind, const char *value)
+{
+    return who_key(prefix, "rev", kind, value);
+}
+
+struct key
+keys_revoked_channel(const char *prefix)
+{
+    return make_key("%srevoked", prefix);
+}
+
+struct key
+keys_owned(const char *prefix, const char *sub)
+{
+    char hex[2 * SHA256_DIGEST_LENGTH + 1];
+
+    hash_hex(sub, SHA256_DIGEST_LENGTH, hex);
+    return make_key("%s{own:%s}", prefix, hex);
 }
 
 struct key

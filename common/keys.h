@@ -45,6 +45,11 @@ struct key keys_lease(const char *prefix, int partition); /* string: the timekee
 /* Limit of one caller: kind "get", "create", "general", "time"; who: address or user, any text.
  */
 struct key keys_limit(const char *prefix, const char *kind, const char *who);
+/* string, epoch ms: tokens up to then are over (revoke.h). kind "sub", "sid", "jti". */
+struct key keys_revoked(const char *prefix, const char *kind, const char *value);
+struct key keys_revoked_channel(const char *prefix);
+/* zset id -> when it was created: the sessions of one owner (session_mine.h) */
+struct key keys_owned(const char *prefix, const char *sub);
 /* string with a TTL: some timekeeper is alive. */
 struct key keys_timekeeper(const char *prefix);
 

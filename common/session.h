@@ -25,6 +25,7 @@
 #define SESSION_GROUPS_MAX 1000
 #define SESSION_METADATA_MAX (10 * 1024)
 #define SESSION_OWNER_MAX 256
+#define SESSION_READERS_MAX 100
 #define SESSION_TEXT_MAX (64 * 4 + 1) /* 64 characters */
 #define SESSION_PENALTY_MAX 1024
 #define SESSION_CYCLES_DEFAULT 1000
@@ -217,7 +218,9 @@ struct session {
     } result;
     char owner[SESSION_OWNER_MAX]; /* "" anonymous */
     char *metadata;                /* JSON text of an object or NULL; owned */
-    struct participant *p;         /* owned */
+    bool is_private;               /* metadata.visibility says so */
+    char *readers;         /* who alone may see it (session_add_reader) or NULL; owned */
+    struct participant *p; /* owned */
     size_t n;
     struct group *g; /* owned; none but in per_group */
     size_t n_groups;
@@ -236,6 +239,11 @@ struct participant *session_add_participant(struct session *s);
 struct group *session_add_group(struct session *s);
 /* Clear all dirty marks. */
 void session_clean(struct session *s);
+/* Let `sub` see the session, which from then on is hidden from others. False when it is no text
+ * of 1..SESSION_OWNER_MAX - 1 bytes without a tab, or there are too many. */
+bool session_add_reader(struct session *s, const char *sub);
+/* Whether `sub` is among those; false when there is no list. */
+bool session_has_reader(const struct session *s, const char *sub);
 /* Place of a participant by id (any case), -1 when there is none. */
 int32_t session_find(const struct session *s, const char *participant_id);
 
@@ -255,7 +263,8 @@ struct change {
  * A draft is a session of which the caller has set id, mode, participants (id, group_id, index,
  * total_time_ms), groups (id, total_time_ms), total_time_ms, time_per_cycle_ms, increment_ms,
  * max_time_ms, first, control, auto_advance, max_cycles, on_timeout (a place beyond the list:
- * somebody unknown), warn_at_ms (in any order, 0: none), metadata, owner, epoch.
+ * somebody unknown), warn_at_ms (in any order, 0: none), metadata, is_private, readers, owner,
+ * epoch.
  *
  * What is wrong with it is told one by one: the path of the field as in the create body, a
  * sentence and a word, borrowed until the call returns.

@@ -248,11 +248,30 @@ apply_command(struct session_call *c)
     return RC_OK;
 }
 
+/* Whether the caller may; otherwise *rc is the answer, for one who may not even see it that of
+ * no session. */
+static bool
+is_let(struct session_call *c, enum rc *rc)
+{
+    enum access access = ACCESS_ALLOWED;
+
+    if (c->caller)
+        access = access_judge(c->caller, c->s, c->cmd ? c->cmd->type : COMMAND_NONE);
+    if (access == ACCESS_MISSING)
+        *rc = missing(c);
+    /* Who was on turn and is no longer gets the answer of his own key, and no 403 for a lost
+     * race: it is his own second click. */
+    if (access == ACCESS_FORBIDDEN && !session_call_replays(c, rc))
+        *rc = c->was_valid ? race(c)
+                           : fail_set(c->f, RC_FORBIDDEN, "You may not do this to the session");
+    return access == ACCESS_ALLOWED;
+}
+
 /* Bring the loaded state up to date and apply the command; the answer, once it is committed. */
 static enum rc
 apply(struct session_call *c)
 {
-    enum rc rc;
+    enum rc rc = RC_OK;
 
     c->res->change = (struct change){ .participant = -1, .expired = -1 };
     c->judged = false;
@@ -262,6 +281,8 @@ apply(struct session_call *c)
     session_call_due(c);
     if (c->st->pending.deleted)
         return missing(c);
+    if (!is_let(c, &rc))
+        return rc;
     if (!c->cmd)
         return RC_OK;
     if (session_call_replays(c, &rc))
@@ -279,7 +300,7 @@ switch_limit(const struct session_call *c)
     const struct conf *conf = c->st->conf;
 
     if (c->res->change.type != EVENT_CYCLE_SWITCHED || !conf->rate_limit_enabled ||
-        conf->rate_limit_switch.count == 0)
+        conf->rate_limit_switch.count == 0 || (c->caller && access_is_unlimited(c->caller)))
         return NULL;
     return &conf->rate_limit_switch;
 }

@@ -24,6 +24,7 @@ struct session_call {
     const char *id;
     const struct command *cmd;       /* NULL: only what is due */
     const struct store_terms *terms; /* never NULL */
+    const struct caller *caller;     /* whose rights count, NULL: none are asked for */
     struct session *s;
     struct session_loaded ld;
     struct store_result *res;

@@ -174,9 +174,11 @@ session_fini(struct session *s)
     free(s->p);
     free(s->g);
     free(s->metadata);
+    free(s->readers);
     s->p = NULL;
     s->g = NULL;
     s->metadata = NULL;
+    s->readers = NULL;
     s->n = s->n_groups = 0;
 }
 
@@ -197,6 +199,7 @@ session_copy(struct session *dst, const struct session *src)
         memcpy(dst->g, src->g, src->n_groups * sizeof(*dst->g));
     }
     dst->metadata = src->metadata == NULL ? NULL : xstrdup(src->metadata);
+    dst->readers = src->readers == NULL ? NULL : xstrdup(src->readers);
 }
 
 struct participant *

@@ -27,8 +27,9 @@ take(struct session_store *st, struct store_read *r, int place, struct fail *f)
 static enum rc
 read_due(struct session_store *st, struct store_read *r, struct fail *f)
 {
+    static const struct store_terms none = { 0 };
     struct store_result res = { 0 };
-    enum rc rc = session_store_get(st, r->id, NULL, r->s, &res, f);
+    enum rc rc = session_store_get(st, r->id, &none, r->s, &res, f);
 
     r->server_time_ms = res.server_time_ms;
     r->found = rc == RC_OK;

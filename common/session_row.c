@@ -8,7 +8,7 @@
 #include "session.h"
 
 /* A row with the longest texts, every byte escaped, stays below this. */
-#define FIELD_VALUE_MAX 8192
+#define FIELD_VALUE_MAX 32768
 
 #define H(member) offsetof(struct session, member)
 #define P(member) offsetof(struct participant, member)
@@ -162,6 +162,10 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
     }
     if (is_new && s->metadata != NULL)
         fn(ctx, "m", s->metadata, strlen(s->metadata));
+    if (is_new)
+        session_access_field(s, &row);
+    if (row.len > 0)
+        emit(&row, fn, ctx, "x");
     if (is_new && s->on_timeout.type != TIMEOUT_NONE) {
         row_encode(&row, timeout_fields, s);
         emit(&row, fn, ctx, "t");
@@ -285,6 +289,8 @@ session_field_set(struct session *s, const char *name, size_t name_len, const ch
         return row_decode(value, len, control_fields, s, f);
     if (name_len == 1 && *name == 'w')
         return row_decode(value, len, warning_fields, s, f);
+    if (name_len == 1 && *name == 'x')
+        return session_access_set(s, value, len, f);
     if (name_len == 1 && *name == 'm')
         return metadata_set(s, value, len, f);
     if (name_len < 2 || (name[0] != 'p' && name[0] != 'g') || name[1] != ':')

@@ -1,11 +1,11 @@
 /*
  * session_row.h - a session as the fields of its Redis hash, and back.
  *
- * Fields: `h` the header, `m` the metadata as sent, `t` what follows a timeout and `k` the time
- * control (each absent when there is none), `w` when to warn (absent when that is as usual),
- * `p:<k>` one participant (k = place in the list), `g:<k>` one group. `v` (version), `e` (epoch
- * as committed), `c` (commit id) are the commit's own (session_store.h). The same field/value
- * pairs travel in events.
+ * Fields: `h` the header, `m` the metadata as sent, `t` what follows a timeout, `k` the time
+ * control and `x` who may see it (each absent when there is none), `w` when to warn (absent
+ * when that is as usual), `p:<k>` one participant (k = place in the list), `g:<k>` one group.
+ * `v` (version), `e` (epoch as committed), `c` (commit id) are the commit's own
+ * (session_store.h). The same field/value pairs travel in events.
  */
 #ifndef COMMON_SESSION_ROW_H
 #define COMMON_SESSION_ROW_H
@@ -30,11 +30,16 @@ void session_fields(const struct session *s, bool all,
 
 /*
  * Take one field into s (initialised; p[] and g[] grow as needed). Names other than h, m, t,
- * k, w, p:<k>, g:<k> are ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for
+ * k, w, x, p:<k>, g:<k> are ignored. RC_OK or RC_STATE_UNREADABLE; s is then only good for
  * session_fini.
  */
 enum rc session_field_set(struct session *s, const char *name, size_t name_len,
                           const char *value, size_t len, struct fail *f) MUSTCHECK;
+
+/* The field `x`: append its value, nothing when everybody may see the session; and take one. */
+void session_access_field(const struct session *s, struct buf *out);
+enum rc session_access_set(struct session *s, const char *value, size_t len,
+                           struct fail *f) MUSTCHECK;
 
 /* After all fields: whether the whole is consistent (header present, a mode that is built, no
  * hole in p[] or g[], everybody in a group where there are some, places in range, the instants

@@ -53,12 +53,10 @@ result_begin(const struct session_store *st, struct store_result *res)
 }
 
 enum rc
-session_store_get(struct session_store *st, const char *id, const struct store_rider *rider,
+session_store_get(struct session_store *st, const char *id, const struct store_terms *terms,
                   struct session *s, struct store_result *res, struct fail *f)
 {
-    const struct store_terms terms = { .rider = rider };
-
-    return session_store_command(st, id, NULL, &terms, s, res, f);
+    return session_store_command(st, id, NULL, terms, s, res, f);
 }
 
 enum rc
@@ -72,6 +70,7 @@ session_store_command(struct session_store *st, const char *id, const struct com
     session_call_begin(&c, st, id);
     c.cmd = cmd;
     c.terms = terms;
+    c.caller = terms->caller;
     c.s = s;
     c.res = res;
     c.f = f;

@@ -20,6 +20,7 @@
 #ifndef COMMON_SESSION_STORE_H
 #define COMMON_SESSION_STORE_H
 
+#include "access.h"
 #include "limit.h"
 #include "rc.h"
 #include "session.h"
@@ -64,6 +65,7 @@ struct store_idem {
 /* Who asks, and on which terms. Zeroed: nobody, on none. */
 struct store_terms {
     const char *actor; /* sub of the caller, NULL anonymous: goes into the audit record */
+    const struct caller *caller; /* NULL: everything is allowed, and the switch limit counts */
     const struct store_rider *rider; /* NULL: none */
     const char *if_match;            /* a valid list (etag.h) of states to act on; NULL: any */
     const struct store_idem *idem;   /* NULL: no key */
@@ -87,11 +89,11 @@ void session_store_free(struct session_store *st);
 
 /*
  * Read one session into `s` (initialised). What is due is committed first.
- * RC_OK; RC_SESSION_NOT_FOUND "Session <id> not found"; RC_STATE_UNREADABLE;
- * RC_STORE_UNAVAILABLE; the rider's code.
+ * RC_OK; RC_SESSION_NOT_FOUND "Session <id> not found", also when terms->caller may not see it
+ * (then `s` is not to be shown); RC_STATE_UNREADABLE; RC_STORE_UNAVAILABLE; the rider's code.
  */
 enum rc session_store_get(struct session_store *st, const char *id,
-                          const struct store_rider *rider, struct session *s,
+                          const struct store_terms *terms, struct session *s,
                           struct store_result *res, struct fail *f) MUSTCHECK;
 
 /* One of several sessions to read. */
@@ -113,12 +115,13 @@ enum rc session_store_get_many(struct session_store *st, struct store_read *read
 
 /*
  * Apply one command. RC_OK with the state after the change; the engine's codes;
- * RC_SESSION_NOT_FOUND (COMMAND_DELETE of a missing session: RC_OK); RC_CONFLICT after 32 lost
- * races, or when the command was valid on the state first read and is not on the winner's;
- * RC_LIMITED (switch); RC_OUTCOME_UNKNOWN when the answer of the commit was lost and another
- * change has followed; RC_STORE_UNAVAILABLE: nothing was done. RC_PRECONDITION: terms->if_match
- * names another state; judged after expected_version and before the other guards.
- * RC_KEY_REUSED: the Idempotency-Key came with another body before.
+ * RC_SESSION_NOT_FOUND (COMMAND_DELETE of a missing session: RC_OK, also of one that
+ * terms->caller may not see); RC_FORBIDDEN when the caller may not do this (access.h);
+ * RC_CONFLICT after 32 lost races, or when the command was valid on the state first read and is
+ * not on the winner's; RC_LIMITED (switch); RC_OUTCOME_UNKNOWN when the answer of the commit
+ * was lost and another change has followed; RC_STORE_UNAVAILABLE: nothing was done.
+ * RC_PRECONDITION: terms->if_match names another state; judged after expected_version and
+ * before the other guards. RC_KEY_REUSED: the Idempotency-Key came with another body before.
  */
 enum rc session_store_command(struct session_store *st, const char *id,
                               const struct command *cmd, const struct store_terms *terms,

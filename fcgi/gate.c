@@ -1,12 +1,15 @@
 #include "fcgi/gate.h"
 
 #include "common/arena.h"
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/json.h"
 #include "common/keys.h"
 #include "common/limit.h"
 #include "common/metrics.h"
 #include "common/redis.h"
+#include "common/revoke.h"
+#include "common/token.h"
 #include "fcgi/io.h"
 #include "fcgi/query.h"
 
@@ -63,7 +66,13 @@ limit_is_due(const struct req *rq)
     const struct limit_row *row = limit_row(rq);
 
     return row != NULL && row->counted_here && !rq->limit_done &&
-           rq->app->conf->rate_limit_enabled;
+           rq->app->conf->rate_limit_enabled && !access_is_unlimited(&rq->caller);
+}
+
+static bool
+revoke_is_due(const struct req *rq)
+{
+    return rq->caller.token != NULL && !rq->revoke_done;
 }
 
 void
@@ -72,6 +81,11 @@ gate_limit_append(struct req *rq, struct redis_batch *b)
     char who[CLIENT_MAX];
     struct key key;
 
+    rq->revoke_place = -1;
+    if (revoke_is_due(rq)) {
+        rq->revoke_place = revoke_add(b, rq->app->conf->key_prefix, rq->caller.token);
+        rq->revoke_done = true;
+    }
     rq->limit_place = -1;
     if (!limit_is_due(rq))
         return;
@@ -82,9 +96,28 @@ gate_limit_append(struct req *rq, struct redis_batch *b)
     rq->limit_done = true;
 }
 
+/* From here on nobody: what follows counts on the address. */
+static void
+forget_caller(struct req *rq)
+{
+    rq->caller.token = NULL;
+    rq->user = NULL;
+    rq->limit_kind = LIMIT_GENERAL;
+    rq->limit_done = false;
+}
+
 enum rc
 gate_limit_judge(struct req *rq, const struct redis_batch *b, struct fail *f)
 {
+    enum rc rc;
+
+    if (rq->revoke_place >= 0) {
+        rc = revoke_judge(b, rq->revoke_place, rq->caller.token, f);
+        if (rc == RC_UNAUTHENTICATED)
+            forget_caller(rq);
+        if (rc != RC_OK)
+            return rc;
+    }
     if (rq->limit_place < 0)
         return RC_OK;
     rq->limit = limit_result(b, rq->limit_place, limit_rule(rq));
@@ -123,14 +156,23 @@ gate_limit_settle(struct req *rq, struct fail *f)
 {
     struct redis_batch *b = rq->app->batch;
     struct fail ignored = { 0 };
+    enum rc rc, first = RC_OK;
 
-    if (!limit_is_due(rq))
-        return RC_OK;
-    redis_batch_clear(b);
-    gate_limit_append(rq, b);
-    if (redis_batch_count(b) == 0 || redis_run(rq->app->redis, b, &ignored) != RC_OK)
-        return RC_OK;
-    return gate_limit_judge(rq, b, f);
+    /* a second time when the token was revoked: that counts on the address */
+    while (limit_is_due(rq) || revoke_is_due(rq)) {
+        redis_batch_clear(b);
+        gate_limit_append(rq, b);
+        if (redis_batch_count(b) == 0 || redis_run(rq->app->redis, b, &ignored) != RC_OK)
+            break;
+        rc = gate_limit_judge(rq, b, first == RC_OK ? f : &ignored);
+        if (rc == RC_LIMITED && first != RC_OK)
+            *f = ignored;
+        if (rc != RC_OK)
+            first = rc;
+        if (rc != RC_UNAUTHENTICATED)
+            break;
+    }
+    return first;
 }
 
 void
@@ -161,19 +203,42 @@ auth_public(struct req *rq, struct fail *f)
     return RC_OK;
 }
 
-/* Tokens are not read yet: nobody has one, so only anonymous callers can be let in. */
+static enum rc
+auth_user(struct req *rq, struct fail *f)
+{
+    size_t len;
+    const char *text = token_of_header(request_header(rq, "HTTP_AUTHORIZATION"), &len);
+    enum rc rc;
+
+    if (text == NULL)
+        rc = fail_set(f, RC_UNAUTHENTICATED, "A valid token is needed");
+    else
+        rc = token_check(rq->app->tokens, text, len, clock_wall_ms(), &rq->caller.token, f);
+    if (rc != RC_OK)
+        forget_caller(rq);
+    else
+        rq->user = rq->caller.token->sub;
+    return rc;
+}
+
+/* Where nobody has to say who he is, a token that is none does not shut out. */
 static enum rc
 auth_sync(struct req *rq, struct fail *f)
 {
-    if (!rq->app->conf->auth_required)
-        return RC_OK;
-    rq->limit_kind = LIMIT_GENERAL; /* a failed authentication counts on the address */
-    return fail_set(f, RC_UNAUTHENTICATED, "A valid token is needed");
+    enum limit_kind kind = rq->limit_kind;
+    enum rc rc = auth_user(rq, f);
+
+    if (rc == RC_OK || rq->app->conf->auth_required)
+        return rc;
+    rq->limit_kind = kind;
+    fail_reset(f);
+    return RC_OK;
 }
 
 static enum rc (*const levels[AUTH__MAX])(struct req *rq, struct fail *f) = {
     [AUTH_PUBLIC] = auth_public,
     [AUTH_SYNC] = auth_sync,
+    [AUTH_USER] = auth_user,
 };
 
 /* ---- path parameters ---- */
@@ -342,6 +407,7 @@ gate_pass(struct req *rq, struct fail *f)
 
     assert(rq->route->auth > AUTH_UNSET && rq->route->auth < AUTH__MAX);
     rq->limit_kind = rq->route->limit;
+    rq->caller.is_free = !rq->app->conf->auth_required;
     rc = levels[rq->route->auth](rq, f);
     for (size_t i = 0; rc == RC_OK && i < sizeof(steps) / sizeof(steps[0]); i++)
         rc = steps[i](rq, f);

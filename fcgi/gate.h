@@ -2,9 +2,11 @@
  * gate.h - the steps between route and handler, in the order of the specification: who asks,
  * how often, path parameters, query, body (spec: platform, "Who is asking" and "Limits").
  *
- * The limiter costs no round trip of its own: gate_rider hands its command to the load of the
- * handler. A call that ends before any load (a bad body, say) asks the limiter alone, so that
- * such calls count too, and the limit is judged before what was wrong with the body is told.
+ * Limiter and revocations (revoke.h) cost no round trip of their own: gate_rider hands their
+ * commands to the load of the handler. A call that ends before any load (a bad body, say) asks
+ * them alone, so that such calls count too, and they are judged before what was wrong with the
+ * body is told. A failed authentication counts on the general limit of the address, everything
+ * else on the user where there is one; a token with `role: service` is not counted.
  */
 #ifndef FCGI_GATE_H
 #define FCGI_GATE_H
@@ -24,8 +26,8 @@ struct store_rider *gate_rider(struct req *rq);
 void gate_limit_append(struct req *rq, struct redis_batch *b);
 enum rc gate_limit_judge(struct req *rq, const struct redis_batch *b, struct fail *f) MUSTCHECK;
 
-/* Ask the limiter alone if nobody has yet. RC_LIMITED, or RC_OK, also when it does not answer.
- */
+/* Ask limiter and revocations alone if nobody has yet. RC_LIMITED, RC_UNAUTHENTICATED, or
+ * RC_OK, also when nobody answers. */
 enum rc gate_limit_settle(struct req *rq, struct fail *f) MUSTCHECK;
 
 /* "switch", "get", ...: as in its keys and metrics; NULL for none. Static. */

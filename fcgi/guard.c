@@ -120,6 +120,7 @@ guard_read(struct guard *g, struct req *rq, guard_print *print, struct fail *f)
 {
     *g = (struct guard){ .rq = rq, .print = print };
     g->terms.actor = rq->user;
+    g->terms.caller = &rq->caller;
     g->terms.rider = gate_rider(rq);
     read_if_match(g);
     read_key(g);

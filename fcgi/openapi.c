@@ -17,7 +17,10 @@
     "**Paths.** Everything under `/v1` is also found under `/api/v1` and `/api`.\n\n"          \
     "**Who is asking.** `Authorization: Bearer <JWT>`. Operations that also list the empty "   \
     "requirement take anonymous callers, but only where the server was set up with "           \
-    "`AUTH_REQUIRED=false`; elsewhere they answer 401.\n\n"                                    \
+    "`AUTH_REQUIRED=false`; elsewhere they answer 401. The owner of a session and services "   \
+    "may do everything to it; a participant (his id is the `sub` of the token, or stands in "  \
+    "its `participants`) may switch while he is on turn, pause and resume; everybody with a "  \
+    "token may read, unless `metadata.visibility` is `private`.\n\n"                           \
     "**Repeating.** A command that names `expected_version` or, on a switch, "                 \
     "`current_participant_id` can be sent again safely: a second one answers 409; so can "     \
     "one with `If-Match`: 412. With an `Idempotency-Key` it gets the first answer again.\n\n"  \
@@ -126,6 +129,13 @@ fails_unauthenticated(const struct route *r)
     return r->auth != AUTH_PUBLIC;
 }
 
+static bool
+fails_forbidden(const struct route *r)
+{
+    return r->auth != AUTH_PUBLIC && (r->method != METHOD_GET || r->auth == AUTH_USER) &&
+           r->answer != ANSWER_BATCH;
+}
+
 /* Deleting what is not there is done already. */
 static bool
 fails_missing(const struct route *r)
@@ -157,12 +167,12 @@ static const struct {
     bool (*applies)(const struct route *r);
     const char *response;
 } failures[] = {
-    { 400, fails_bad, "BadRequest" },       { 401, fails_unauthenticated, "Unauthenticated" },
-    { 404, fails_missing, "NotFound" },     { 409, is_change, "Conflict" },
-    { 412, is_command, "Precondition" },    { 413, fails_body, "TooLarge" },
-    { 415, fails_body, "MediaType" },       { 422, is_change, "KeyReused" },
-    { 429, is_limited, "TooManyRequests" }, { 500, fails_always, "Internal" },
-    { 503, fails_store, "Unavailable" },
+    { 400, fails_bad, "BadRequest" },      { 401, fails_unauthenticated, "Unauthenticated" },
+    { 403, fails_forbidden, "Forbidden" }, { 404, fails_missing, "NotFound" },
+    { 409, is_change, "Conflict" },        { 412, is_command, "Precondition" },
+    { 413, fails_body, "TooLarge" },       { 415, fails_body, "MediaType" },
+    { 422, is_change, "KeyReused" },       { 429, is_limited, "TooManyRequests" },
+    { 500, fails_always, "Internal" },     { 503, fails_store, "Unavailable" },
 };
 
 /* ---- one operation ---- */
@@ -357,8 +367,9 @@ put_operation(struct buf *out, const struct route *r)
     buf_json(out, r->tag, strlen(r->tag));
     schema_put(out, "],'summary':");
     buf_json(out, r->summary, strlen(r->summary));
-    schema_put(out,
-               r->auth == AUTH_PUBLIC ? ",'security':[]" : ",'security':[{'bearer':[]},{}]");
+    schema_put(out, r->auth == AUTH_PUBLIC ? ",'security':[]"
+                    : r->auth == AUTH_SYNC ? ",'security':[{'bearer':[]},{}]"
+                                           : ",'security':[{'bearer':[]}]");
     if (has_params(r) || r->query != NULL || is_change(r))
         put_parameters(out, r);
     if (r->body != NULL)

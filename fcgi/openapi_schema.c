@@ -279,6 +279,7 @@ static const struct {
 } failures[] = {
     { "BadRequest", "", "What was sent is wrong (VALIDATION_ERROR with all faults in details, MALFORMED_JSON, BAD_REQUEST), or the session is in no state for it (INVALID_STATE_TRANSITION)." },
     { "Unauthenticated", "", "No valid token." },
+    { "Forbidden", "", "The caller may not do this." },
     { "NotFound", "", "No such session." },
     { "Conflict", "", "The session exists already (SESSION_EXISTS), is not as the guards in the body say, or was changed by somebody else at the same time (CONFLICT)." },
     { "Precondition", "", "The session is not in a state that If-Match names (PRECONDITION_FAILED); details tell both versions." },

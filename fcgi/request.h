@@ -7,6 +7,7 @@
 #ifndef FCGI_REQUEST_H
 #define FCGI_REQUEST_H
 
+#include "common/access.h"
 #include "common/field.h"
 #include "common/limit.h"
 #include "fcgi/client.h"
@@ -23,6 +24,7 @@ struct redis;
 struct redis_batch;
 struct session_store;
 struct status;
+struct token_keys;
 
 #define REQUEST_ID_MAX 128
 #define REQUEST_PATH_MAX 2048
@@ -35,6 +37,7 @@ struct app {
     struct redis *redis;
     struct redis_batch *batch; /* for what a request asks of Redis beside the store */
     struct session_store *store;
+    struct token_keys *tokens;
     struct status *status;
     size_t *route_places; /* of each route_at(i) in the metrics; NULL: nothing is counted */
     bool draining;        /* told to stop: /ready says so */
@@ -63,12 +66,15 @@ struct req {
     char *params[ROUTE_PARAMS_MAX]; /* values of {x} in order */
     struct json_object *args;       /* the query, checked; NULL where the route takes none */
     struct body body;
-    const char *user; /* `sub` of the caller, NULL anonymous */
+    struct caller caller; /* its token is borrowed until the next request */
+    const char *user;     /* `sub` of the caller, NULL anonymous */
 
     enum limit_kind limit_kind; /* of the route, or of what went wrong */
     bool limit_done;            /* the limiter was asked (gate.h) */
     int limit_place;            /* in the batch it rides in */
-    struct limit_state limit;   /* what it said */
+    bool revoke_done;           /* the revocations were asked for */
+    int revoke_place;
+    struct limit_state limit; /* what it said */
 
     int64_t server_time_ms; /* Redis TIME of what is shown; 0: Redis was not read */
     struct reply reply;

@@ -35,6 +35,7 @@ enum auth {
     AUTH_UNSET,
     AUTH_PUBLIC, /* nobody is asked for a token */
     AUTH_SYNC,   /* a token; anonymous callers too where AUTH_REQUIRED=false */
+    AUTH_USER,   /* a token, always */
     AUTH__MAX
 };
 

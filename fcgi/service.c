@@ -7,6 +7,7 @@
 #include "common/redis.h"
 #include "common/session_store.h"
 #include "common/status.h"
+#include "common/token.h"
 #include "fcgi/count.h"
 #include "fcgi/io.h"
 
@@ -27,6 +28,7 @@ service_init(struct service *s, const struct conf *conf)
     if (status_open(conf->status_file, &s->app.status, &f) != RC_OK)
         log_warn("status_not_shared", LOG_STR("cause", f.log));
     count_init(&s->app);
+    s->app.tokens = token_keys_start(conf);
     s->app.redis = redis_new(conf, "synckairos-fcgi");
     s->app.batch = redis_batch_new();
     s->app.store = session_store_new(conf, s->app.redis);
@@ -43,6 +45,7 @@ service_fini(struct service *s)
     session_store_free(s->app.store);
     redis_batch_free(s->app.batch);
     redis_free(s->app.redis);
+    token_keys_free(s->app.tokens);
     count_fini(&s->app);
     status_close(s->app.status);
 }

@@ -15,6 +15,7 @@
 #include "fcgi/gate.h"
 #include "fcgi/guard.h"
 
+#include <json-c/json.h>
 #include <string.h>
 
 static void
@@ -62,6 +63,36 @@ print_switch(struct buf *out, const struct session *s, const struct store_result
 
 /* ---- create ---- */
 
+static bool
+is_reader(const char *sub)
+{
+    size_t len = strlen(sub);
+
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)sub[i] < ' ' || sub[i] == 0x7f)
+            return false;
+    return len < SESSION_OWNER_MAX;
+}
+
+static enum rc
+check_readers(struct req *rq, struct fail *f)
+{
+    size_t n = body_array_len(rq->body.json, "readers");
+
+    if (n > 0 && !access_is_trusted(&rq->caller))
+        return fail_set(f, RC_FORBIDDEN, "Only a service may say who reads a session");
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *reader = body_array_at(rq->body.json, "readers", i);
+
+        if (!is_reader(json_object_get_string(reader)))
+            body_issue(&rq->body, rq->mem, arena_printf(rq->mem, "readers.%zu", i),
+                       "invalid_format", "A reader is at most 255 bytes, none of them control");
+    }
+    if (rq->body.issues != NULL)
+        return fail_set(f, RC_VALIDATION, "Request validation failed");
+    return RC_OK;
+}
+
 static enum rc
 create(struct req *rq, struct fail *f)
 {
@@ -71,6 +102,8 @@ create(struct req *rq, struct fail *f)
     struct guard g;
     enum rc rc = guard_read(&g, rq, print_state, f);
 
+    if (rc == RC_OK)
+        rc = check_readers(rq, f);
     if (rc != RC_OK)
         return rc;
     rc = session_body_draft(s, &rq->body, rq->mem, rq->user, f);
@@ -98,12 +131,13 @@ static enum rc
 show(struct req *rq, bool (*is_current)(const struct req *rq, const struct session *s),
      struct fail *f)
 {
+    const struct store_terms terms = { .caller = &rq->caller, .rider = gate_rider(rq) };
     struct session *s = new_session(rq);
     struct store_result res = { 0 };
     char tag[ETAG_MAX];
     enum rc rc;
 
-    rc = session_store_get(rq->app->store, rq->params[0], gate_rider(rq), s, &res, f);
+    rc = session_store_get(rq->app->store, rq->params[0], &terms, s, &res, f);
     rq->server_time_ms = res.server_time_ms;
     if (rc != RC_OK)
         return rc;

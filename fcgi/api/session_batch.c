@@ -97,6 +97,11 @@ batch(struct req *rq, struct fail *f)
     }
     if (rc != RC_OK)
         return rc;
+    for (size_t i = 0; i < n; i++) {
+        if (reads[i].found &&
+            access_judge(&rq->caller, reads[i].s, COMMAND_NONE) != ACCESS_ALLOWED)
+            reads[i].found = false;
+    }
     print(reply_data(rq, 200), reads, n);
     reply_header(rq, "Cache-Control", "no-cache");
     return RC_OK;

@@ -99,6 +99,10 @@ static const struct field warning_field[] = {
     { .type = F_INT, .label = "Warning", .min = 100, .max = DAY_MS },
 };
 
+static const struct field reader[] = {
+    { .type = F_STR, .label = "Reader", .min = 1, .max = SESSION_OWNER_MAX - 1 },
+};
+
 /* Made of all fields, a body would contradict itself: some belong to one mode only. */
 #define CREATE_EXAMPLE \
     "{\"sync_mode\":\"per_participant\",\"total_time_ms\":600000,\"increment_ms\":2000," \
@@ -162,7 +166,12 @@ const struct field session_create_fields[] = {
       .doc = "When a running clock falls below one of these, clients are warned, once in a turn. "
              "10000 alone when it is left out." },
     { .name = "metadata", .type = F_OBJECT, .label = "Metadata", .max = SESSION_METADATA_MAX,
-      .doc = "Any object of at most 10 KB, returned as sent." },
+      .doc = "Any object of at most 10 KB, returned as sent. With `visibility` \"private\" the "
+             "session is missing for those who neither own it nor take part." },
+    { .name = "readers", .type = F_ARRAY, .label = "Readers", .min = 1, .max = SESSION_READERS_MAX,
+      .items = reader, .too_big = "Cannot exceed 100 readers",
+      .doc = "Only for role service: the `sub`s of those who alone may read the session; only "
+             "services may command it." },
     { .type = F_END, .example = CREATE_EXAMPLE },
 };
 
@@ -282,6 +291,27 @@ fill_warnings(struct session *s, struct json_object *body)
         s->warn_at_ms[i] = json_object_get_int64(body_array_at(body, "warn_at_ms", i));
 }
 
+static bool
+is_private(struct json_object *metadata)
+{
+    struct json_object *v = NULL;
+
+    return json_object_object_get_ex(metadata, "visibility", &v) &&
+           json_object_is_type(v, json_type_string) &&
+           strcmp(json_object_get_string(v), "private") == 0;
+}
+
+static void
+fill_access(struct session *s, struct json_object *body)
+{
+    struct json_object *metadata = NULL;
+
+    if (json_object_object_get_ex(body, "metadata", &metadata))
+        s->is_private = is_private(metadata);
+    for (size_t i = 0; i < body_array_len(body, "readers"); i++)
+        (void)!session_add_reader(s, json_object_get_string(body_array_at(body, "readers", i)));
+}
+
 static void
 fill(struct session *s, struct json_object *body, const char *owner)
 {
@@ -302,6 +332,7 @@ fill(struct session *s, struct json_object *body, const char *owner)
     if (json_object_object_get_ex(body, "metadata", &metadata))
         s->metadata = xstrdup(json_object_to_json_string_ext(
             metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    fill_access(s, body);
     for (size_t i = 0; i < body_array_len(body, "participants"); i++)
         fill_participant(s, body_array_at(body, "participants", i));
     s->first = place_of(s, body_str(body, "active_participant_id"));

@@ -1,4 +1,5 @@
 #include "ask.h"
+#include "common/clock.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -31,6 +32,7 @@ set_conf(void)
     conf.status_file = status_file;
     conf.max_body_bytes = 4096;
     conf.strict_body = true;
+    conf.jwt_secret = "the secret of the tests, long enough";
     conf.rate_limit_create = (struct limit_rule){ 5, 60000, 0 };
     conf.rate_limit_get = (struct limit_rule){ 100, 60000, 0 };
     conf.rate_limit_time = (struct limit_rule){ 60, 60000, 0 };
@@ -87,6 +89,30 @@ ask_with(const char *method, const char *path, const char *body, const char *nam
     fake_init(&fake, method, path, body);
     fake_set(&fake, name, value);
     return send_fake(&fake);
+}
+
+const char *
+ask_token(const struct token_claims *claims)
+{
+    static struct buf text = { .max = TOKEN_TEXT_MAX };
+    struct token_claims own = *claims;
+
+    buf_clear(&text);
+    buf_str(&text, "Bearer ");
+    if (own.exp_s == 0)
+        own.exp_s = clock_wall_ms() / 1000 + 3600;
+    assert_true(token_mint_own(service.app.tokens, &own, &text));
+    return buf_cstr(&text);
+}
+
+int
+ask_as(const char *sub, enum role role, const char *method, const char *path, const char *body)
+{
+    const struct token_claims claims = { .sub = sub, .role = role };
+
+    if (sub == NULL)
+        return ask(method, path, body);
+    return ask_with(method, path, body, "HTTP_AUTHORIZATION", ask_token(&claims));
 }
 
 bool

@@ -6,6 +6,7 @@
 #ifndef TESTS_API_ASK_H
 #define TESTS_API_ASK_H
 
+#include "common/token.h"
 #include "fcgi/service.h"
 #include "private_redis.h"
 #include "tests/lib/fake_io.h"
@@ -40,6 +41,12 @@ int send_fake(struct fake_io *fake);
 int ask(const char *method, const char *path, const char *body);
 int ask_with(const char *method, const char *path, const char *body, const char *name,
              const char *value);
+
+/* "Bearer ..." with these claims; an hour long when they say nothing else. Static. */
+const char *ask_token(const struct token_claims *claims);
+/* The same request with a token of `sub`; NULL: without one. */
+int ask_as(const char *sub, enum role role, const char *method, const char *path,
+           const char *body);
 
 bool has(const char *part);
 /* Fail the test unless the answer has this status and this text in it. */

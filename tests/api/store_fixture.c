@@ -108,8 +108,10 @@ fixture_command(const char *id, enum command_type type)
 enum rc
 fixture_get(const char *id)
 {
+    static const struct store_terms none = { 0 };
+
     fail_reset(&fx.f);
-    return session_store_get(fx.store, id, NULL, &fx.s, &fx.res, &fx.f);
+    return session_store_get(fx.store, id, &none, &fx.s, &fx.res, &fx.f);
 }
 
 size_t
