@@ -1,6 +1,6 @@
 /*
  * app.h - the parts of one broadcaster process, wired together by loop.c. All but the
- * timekeeper's thread run on the one loop.
+ * threads of the timekeeper and of the audit run on the one loop.
  */
 #ifndef BROADCASTER_APP_H
 #define BROADCASTER_APP_H
@@ -21,6 +21,8 @@ struct app {
     struct subscriber *subscriber;
     struct reader *reader;
     struct timekeeper *timekeeper;
+    struct audit_drain *audit_drain; /* NULL without PostgreSQL */
+    struct audit_backlog *audit_backlog;
     struct status *status;
     struct database *database;
     struct server *server;

@@ -1,6 +1,8 @@
 #include "loop.h"
 
 #include "app.h"
+#include "audit_backlog.h"
+#include "audit_drain.h"
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/conf.h"
@@ -298,6 +300,8 @@ start_parts(struct app *app)
     app->talk.store_is_away = true; /* until the link is up */
     app->server = server_new(app);
     app->timekeeper = timekeeper_start(conf);
+    app->audit_drain = audit_drain_start(conf);
+    app->audit_backlog = audit_backlog_start(conf);
     app->subscriber = subscriber_new(&app->uv, conf, &subscriber_calls);
     app->reader = reader_new(&app->uv, conf, &app->clock);
     app->database = database_watch(&app->uv, conf, app->status);
@@ -311,6 +315,8 @@ stop_parts(struct app *app)
 {
     timekeeper_stop(app->timekeeper);
     scrape_close(app->scrape);
+    audit_backlog_stop(app->audit_backlog);
+    audit_drain_stop(app->audit_drain);
     listener_close(app->listener);
     foyer_close(app->foyer);
     drain_close(app->drain);

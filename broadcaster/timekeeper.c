@@ -8,10 +8,9 @@
 #include "common/log.h"
 #include "common/redis.h"
 #include "common/session_store.h"
+#include "worker_thread.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/random.h>
 
@@ -24,11 +23,8 @@
 #define DUE_MAX 128
 
 struct timekeeper {
-    pthread_t thread;
-    pthread_mutex_t lock; /* of woken and stopping */
-    pthread_cond_t cond;
-    uint64_t woken; /* one bit per partition */
-    bool stopping;
+    struct worker_thread thread;
+    _Atomic uint64_t woken;  /* one bit per partition */
     _Atomic int64_t well_ms; /* of the last beat that Redis took */
 
     /* the thread's own */
@@ -125,34 +121,15 @@ beat(struct timekeeper *t, int64_t now)
     return RC_OK;
 }
 
-/* Take over what timekeeper_wake noted; false when it is time to go. */
-static bool
+/* Take over what timekeeper_wake noted. */
+static void
 take_woken(struct timekeeper *t)
 {
-    uint64_t woken;
-    bool stopping;
+    uint64_t woken = atomic_exchange(&t->woken, 0);
 
-    pthread_mutex_lock(&t->lock);
-    woken = t->woken;
-    t->woken = 0;
-    stopping = t->stopping;
-    pthread_mutex_unlock(&t->lock);
     for (int i = 0; i < KEYS_PARTITIONS; i++)
         if ((woken >> i & 1) != 0)
             t->next_ms[i] = 0;
-    return !stopping;
-}
-
-static void
-sleep_until(struct timekeeper *t, int64_t until_ms)
-{
-    struct timespec ts = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
-    int rc = 0;
-
-    pthread_mutex_lock(&t->lock);
-    while (t->woken == 0 && !t->stopping && rc == 0)
-        rc = pthread_cond_timedwait(&t->cond, &t->lock, &ts);
-    pthread_mutex_unlock(&t->lock);
 }
 
 /* Serve all that is due to be looked at; returns when to look again. */
@@ -185,15 +162,13 @@ give_back(struct timekeeper *t)
         tell("release failed", -1, &f);
 }
 
-static void *
-run(void *arg)
+static int64_t
+turn(void *ctx)
 {
-    struct timekeeper *t = arg;
+    struct timekeeper *t = ctx;
 
-    while (take_woken(t))
-        sleep_until(t, pass(t));
-    give_back(t);
-    return NULL;
+    take_woken(t);
+    return pass(t) - clock_mono_ms();
 }
 
 struct timekeeper *
@@ -201,8 +176,6 @@ timekeeper_start(const struct conf *conf)
 {
     struct timekeeper *t = xalloc(sizeof(*t));
     int64_t now = clock_mono_ms();
-    pthread_condattr_t attr;
-    sigset_t all, old;
 
     t->redis = redis_new(conf, "synckairos-timekeeper");
     t->store = session_store_new(conf, t->redis);
@@ -210,17 +183,7 @@ timekeeper_start(const struct conf *conf)
     t->first = (int)draw(KEYS_PARTITIONS);
     for (int i = 0; i < KEYS_PARTITIONS; i++)
         t->next_ms[i] = now + draw(REREAD_MS);
-    pthread_mutex_init(&t->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->cond, &attr);
-    pthread_condattr_destroy(&attr);
-    /* signals are the loop's */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    if (pthread_create(&t->thread, NULL, run, t) != 0)
-        fatal(71, "no thread for the timekeeper");
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    worker_thread_start(&t->thread, "the timekeeper", turn, t);
     return t;
 }
 
@@ -228,10 +191,8 @@ void
 timekeeper_wake(struct timekeeper *t, int partition)
 {
     assert(partition >= 0 && partition < KEYS_PARTITIONS);
-    pthread_mutex_lock(&t->lock);
-    t->woken |= UINT64_C(1) << partition;
-    pthread_cond_signal(&t->cond);
-    pthread_mutex_unlock(&t->lock);
+    atomic_fetch_or(&t->woken, UINT64_C(1) << partition);
+    worker_thread_poke(&t->thread);
 }
 
 bool
@@ -247,13 +208,8 @@ timekeeper_stop(struct timekeeper *t)
 {
     if (t == NULL)
         return;
-    pthread_mutex_lock(&t->lock);
-    t->stopping = true;
-    pthread_cond_signal(&t->cond);
-    pthread_mutex_unlock(&t->lock);
-    pthread_join(t->thread, NULL);
-    pthread_cond_destroy(&t->cond);
-    pthread_mutex_destroy(&t->lock);
+    worker_thread_stop(&t->thread);
+    give_back(t);
     session_store_free(t->store);
     redis_free(t->redis);
     free(t);

@@ -21,6 +21,8 @@ enum app_env { ENV_PRODUCTION, ENV_DEVELOPMENT, ENV_TEST };
 struct conf {
     enum app_env app_env;
     const char *allowed_origins; /* "" or "*": all; else comma-separated */
+    int64_t audit_backlog_max; /* bytes, 0: a share of maxmemory */
+    int64_t audit_retention_days; /* 0: for ever */
     bool auth_required;
     const char *allow_anonymous;
     const char *database_url; /* "" off */

@@ -145,7 +145,7 @@ line_take(const char *line, size_t len, struct session *s, struct fail *f)
 }
 
 enum rc
-event_lines_apply(const char *s, size_t len, struct session *out, struct fail *f)
+event_lines_take(const char *s, size_t len, struct session *out, struct fail *f)
 {
     while (len > 0) {
         const char *end = memchr(s, '\n', len);
@@ -161,7 +161,15 @@ event_lines_apply(const char *s, size_t len, struct session *out, struct fail *f
         s += used;
         len -= used;
     }
-    return session_fields_done(out, f);
+    return RC_OK;
+}
+
+enum rc
+event_lines_apply(const char *s, size_t len, struct session *out, struct fail *f)
+{
+    enum rc rc = event_lines_take(s, len, out, f);
+
+    return rc == RC_OK ? session_fields_done(out, f) : rc;
 }
 
 enum rc

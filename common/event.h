@@ -60,5 +60,9 @@ enum rc event_apply(const struct event *ev, struct session *s, struct fail *f) M
  * caller's. RC_OK or RC_STATE_UNREADABLE as above. */
 enum rc event_lines_apply(const char *s, size_t len, struct session *out,
                           struct fail *f) MUSTCHECK;
+/* The same for the lines of some fields: what they leave out stays as it is, and whether the
+ * whole fits together is not looked at. */
+enum rc event_lines_take(const char *s, size_t len, struct session *out,
+                         struct fail *f) MUSTCHECK;
 
 #endif

@@ -123,6 +123,12 @@ keys_audit(const char *prefix, int partition)
 }
 
 struct key
+keys_audit_dead(const char *prefix, int partition)
+{
+    return partition_key(prefix, partition, "audit:dead");
+}
+
+struct key
 keys_life(const char *prefix, int partition)
 {
     return partition_key(prefix, partition, "life");

@@ -37,7 +37,9 @@ struct key keys_wakeups(const char *prefix,
                         int partition); /* zset id -> next instant, epoch ms */
 struct key keys_wake(const char *prefix,
                      int partition); /* channel: an earlier ms that is soon, or "life" */
-struct key keys_audit(const char *prefix, int partition); /* stream */
+struct key keys_audit(const char *prefix, int partition); /* stream: d event, s snapshot */
+/* stream of records that PostgreSQL refused for good: d, s, and error */
+struct key keys_audit_dead(const char *prefix, int partition);
 struct key keys_life(const char *prefix,
                      int partition); /* hash run_id n seen gap_from backlog */
 struct key keys_lease(const char *prefix, int partition); /* string: the timekeeper at work */

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two commands for each partition, then the sections of INFO. */
-#define INFO_AT (2 * KEYS_PARTITIONS)
+/* The questions about each partition, the time, then the sections of INFO. */
+enum { ASK_SESSIONS, ASK_RECORDS, ASK_BYTES, ASK_OLDEST, ASKS };
+#define TIME_AT (ASKS * KEYS_PARTITIONS)
+#define INFO_AT (TIME_AT + 1)
 static const char *const sections[] = { "memory", "persistence", "replication" };
 
 void
@@ -25,25 +27,59 @@ metrics_ask_add(struct redis_batch *b, const char *prefix)
     for (int i = 0; i < KEYS_PARTITIONS; i++) {
         redis_batch_add(b, "ZCARD %s", keys_wakeups(prefix, i).s);
         redis_batch_add(b, "XLEN %s", keys_audit(prefix, i).s);
+        redis_batch_add(b, "MEMORY USAGE %s", keys_audit(prefix, i).s);
+        redis_batch_add(b, "XRANGE %s - + COUNT 1", keys_audit(prefix, i).s);
     }
+    redis_batch_add(b, "TIME");
     for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
         redis_batch_add(b, "INFO %s", sections[i]);
 }
 
-/* Sum of the integers that every second command gave; -1 when one of them failed. */
+/* Sum of the integers that one of the questions gave, nil is 0; -1 when one of them failed. */
 static int64_t
-sum(const struct redis_batch *b, int first)
+sum(const struct redis_batch *b, int question)
 {
     int64_t total = 0;
 
-    for (int i = first; i < INFO_AT; i += 2) {
+    for (int i = question; i < TIME_AT; i += ASKS) {
         const struct redisReply *reply = redis_batch_reply(b, i);
 
-        if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
+        if (reply == NULL ||
+            (reply->type != REDIS_REPLY_INTEGER && reply->type != REDIS_REPLY_NIL))
             return -1;
-        total += reply->integer;
+        total += reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
     }
     return total;
+}
+
+/* When an entry was added, epoch ms: its id begins with that; -1 when there is none. */
+static int64_t
+added_at(const struct redisReply *entries)
+{
+    const struct redisReply *entry;
+
+    if (entries == NULL || entries->type != REDIS_REPLY_ARRAY || entries->elements != 1)
+        return -1;
+    entry = entries->element[0];
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
+        entry->element[0]->type != REDIS_REPLY_STRING)
+        return -1;
+    return strtoll(entry->element[0]->str, NULL, 10);
+}
+
+/* Seconds since the oldest record was added; 0 without one. */
+static int64_t
+oldest_s(const struct redis_batch *b)
+{
+    int64_t now_us = redis_time_us(redis_batch_reply(b, TIME_AT)), most_ms = 0;
+
+    for (int i = ASK_OLDEST; i < TIME_AT; i += ASKS) {
+        int64_t at_ms = added_at(redis_batch_reply(b, i));
+
+        if (at_ms >= 0 && now_us / 1000 - at_ms > most_ms)
+            most_ms = now_us / 1000 - at_ms;
+    }
+    return now_us < 0 ? -1 : most_ms / 1000;
 }
 
 /* What follows "name:" at the beginning of a line of INFO; NULL when there is no such line. */
@@ -109,8 +145,10 @@ void
 metrics_ask_take(const struct redis_batch *b, int64_t asked[METRIC__MAX])
 {
     asked[METRIC_REDIS_UP] = 1;
-    asked[METRIC_ACTIVE_SESSIONS] = sum(b, 0); /* every session has a wake-up */
-    asked[METRIC_AUDIT_WAITING] = sum(b, 1);
+    asked[METRIC_ACTIVE_SESSIONS] = sum(b, ASK_SESSIONS); /* every session has a wake-up */
+    asked[METRIC_AUDIT_WAITING] = sum(b, ASK_RECORDS);
+    asked[METRIC_AUDIT_BYTES] = sum(b, ASK_BYTES);
+    asked[METRIC_AUDIT_AGE] = oldest_s(b);
     asked[METRIC_REDIS_MEMORY] = info_number(b, "used_memory");
     asked[METRIC_REDIS_MEMORY_MAX] = info_number(b, "maxmemory");
     if (asked[METRIC_REDIS_MEMORY_MAX] == 0)

@@ -58,6 +58,22 @@ const struct metric_row metric_rows[METRIC__MAX] = {
     [METRIC_AUDIT_WAITING] = {
         "synckairos_db_write_queue_size", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
         "Audit records in the streams in Redis (the sum of XLEN)" },
+    [METRIC_AUDIT_RECORDS] = {
+        "synckairos_audit_records_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Audit records written to PostgreSQL" },
+    [METRIC_AUDIT_DEAD] = {
+        "synckairos_audit_dead_letters_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Audit records that PostgreSQL refused for good, kept aside in Redis" },
+    [METRIC_AUDIT_WRITE] = {
+        "synckairos_audit_write_duration_ms", METRIC_HISTOGRAM,
+        { METRIC_NO_LABEL }, { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000 },
+        "Time that one batch of audit records took to be durable in PostgreSQL" },
+    [METRIC_AUDIT_BYTES] = {
+        "synckairos_audit_backlog_bytes", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Memory of Redis that the audit streams take" },
+    [METRIC_AUDIT_AGE] = {
+        "synckairos_audit_backlog_age_seconds", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
+        "Age of the oldest audit record that is still in Redis" },
     [METRIC_REDIS_UP] = {
         "synckairos_redis_up", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
         "Whether Redis answers" },

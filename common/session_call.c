@@ -37,6 +37,12 @@
 
 const char session_due_commit_id[] = "-";
 
+const char *
+session_audit_keep(const struct conf *conf)
+{
+    return conf->database_url != NULL && conf->database_url[0] != '\0' ? NULL : "65536";
+}
+
 void
 session_call_begin(struct session_call *c, struct session_store *st, const char *id)
 {
@@ -330,6 +336,7 @@ session_call_send(struct session_call *c, const char *commit_id, const struct se
         .idem_key = c->keeps ? c->terms->idem->key : NULL,
         .verdict = &st->verdict,
         .ended_ttl_ms = st->conf->session_cache_ttl_ms,
+        .audit_keep = session_audit_keep(st->conf),
     };
     enum rc rc;
     int place;

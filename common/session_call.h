@@ -38,6 +38,10 @@ struct session_call {
 /* The id of commits that carry no command: they are nobody's answer. */
 extern const char session_due_commit_id[];
 
+/* Records that each audit stream keeps where nobody takes them out (and no broadcaster cuts them
+ * to AUDIT_BACKLOG_MAX, which is less); NULL where the audit drain does. */
+const char *session_audit_keep(const struct conf *conf);
+
 void session_call_begin(struct session_call *c, struct session_store *st, const char *id);
 
 /* Make sure that the partition lives under the Redis that answers. RC_OK or a store code. */

@@ -14,10 +14,9 @@
 #define TEXT_MAX (16u << 20)
 #define SNAPSHOT_EVERY 64
 #define TTL_BEHIND_MS 3600000 /* the Redis TTL is a backstop behind the last resort */
-/* Nothing takes records out of the audit streams yet, so each keeps the newest ones. */
-#define AUDIT_KEEP "4096"
 
 enum { KEYS_N = 6, FIXED_N = 22 };
+enum { FULL = COMMIT_ERROR }; /* of the script's answers, the one behind the verdicts */
 enum { NUMBER_SIZE = 24 };
 
 void
@@ -222,7 +221,7 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
     put(&a, o.id, ID_LEN);
     put(&a, channel.s, channel.len);
     put(&a, wake.s, wake.len);
-    put_text(&a, AUDIT_KEEP);
+    put_text(&a, t->audit_keep == NULL ? "" : t->audit_keep);
     put_limit(&a, t->limit, &o);
     put_number(&a, nfields, (int64_t)c->fields.n);
     put_text(&a, t->idem_key ? t->idem_key : "");
@@ -251,6 +250,11 @@ session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
     if (redis_batch_check(b, place, f) != RC_OK)
         return COMMIT_ERROR;
     reply = redis_batch_reply(b, place);
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
+        reply->element[0]->type == REDIS_REPLY_INTEGER && reply->element[0]->integer == FULL) {
+        fail_log(f, RC_STORE_FULL, "commit: the audit streams are full");
+        return COMMIT_ERROR;
+    }
     v = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                 reply->element[0]->type == REDIS_REPLY_INTEGER
             ? reply->element[0]->integer

@@ -65,6 +65,7 @@ struct commit_terms {
     const struct limit_rule *limit; /* switch limit to count on, NULL: none */
     bool due_only;                  /* no command is in it: also when Redis is full */
     int64_t ended_ttl_ms;
+    const char *audit_keep; /* records that the audit stream keeps, about; NULL: all */
     const char *idem_key; /* hash of the Idempotency-Key that `verdict` answers; NULL: none */
     const struct buf *verdict;
 };
@@ -92,7 +93,7 @@ enum commit_verdict {
     COMMIT_OTHER_LIFE,
     COMMIT_LIMITED,
     COMMIT_ANSWERED, /* the Idempotency-Key has a verdict already */
-    COMMIT_ERROR     /* f says what */
+    COMMIT_ERROR     /* f says what; RC_STORE_FULL: the audit streams are full */
 };
 
 enum commit_verdict session_commit_verdict(const struct redis_batch *b, int place,

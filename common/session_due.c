@@ -164,6 +164,7 @@ expire_one(struct session_call *c, int load_place, int64_t claimed_ms, struct ex
         .commit_id = session_due_commit_id,
         .due_only = true,
         .ended_ttl_ms = c->st->conf->session_cache_ttl_ms,
+        .audit_keep = session_audit_keep(c->st->conf),
     };
     struct fail f = { 0 };
     int place;

@@ -16,14 +16,14 @@
 --     [9] 'delete', 'due' (no command is in it), ''  [10] TTL ms, '' to leave it  [11] wake-up ms,
 --     '' for none, '-' to leave it
 --     [12] session id  [13] channel of the session  [14] channel for wake-ups
---     [15] audit records to keep, about  [16] [17] [18] switch limit: hits (0: none), window ms,
+--     [15] audit records to keep, about, '' for all  [16] [17] [18] switch limit: hits (0: none), window ms,
 --     cool-down ms  [19] number of field names and values  [20] hash of the Idempotency-Key, '' for
 --     none  [21] its verdict  [22] number of warnings that were due before; then the instant and
 --     the message of each; then the field names and values; then, for each change, its event and
 --     its snapshot ('' for none)
 -- Returns {0, TIME, verdict} committed; {1, HGETALL, HMGET of life, TIME} lost the race;
 --     {2} another life; {3, TIME, verdict} refused by the switch limit; {4} the key has its
---     verdict already. verdict: limit_window.
+--     verdict already; {5} the audit streams are full (audit_verdict). verdict: limit_window.
 --#include limit_window
 local SEEN_MS = 1000
 local WAKE_MS = 2000 -- timekeepers look at least every 500 ms
@@ -45,6 +45,13 @@ local found = redis.call('HMGET', KEYS[1], 'v', 'e')
 local old = t[1] * 1000000 + t[2] - ARGV[8] > 1000000
 if old or (found[1] or '') ~= ARGV[1] or (found[2] or '') ~= ARGV[2] then
     return {1, redis.call('HGETALL', KEYS[1]), life, t}
+end
+
+if ARGV[9] == '' and ARGV[3] ~= '' then
+    local backlog = redis.call('HGET', KEYS[4], 'backlog')
+    if backlog == '2' or (backlog == '1' and ARGV[1] == '') then
+        return {5}
+    end
 end
 
 local verdict = {}
@@ -111,12 +118,14 @@ end
 
 for i = fields_end + 1, #ARGV, 2 do
     if ARGV[i + 1] == '' then
-        redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[15], '*', 'd', ARGV[i])
+        redis.call('XADD', KEYS[3], '*', 'd', ARGV[i])
     else
-        redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[15], '*', 'd', ARGV[i], 's',
-            ARGV[i + 1])
+        redis.call('XADD', KEYS[3], '*', 'd', ARGV[i], 's', ARGV[i + 1])
     end
     redis.call('PUBLISH', ARGV[13], ARGV[i])
+end
+if ARGV[15] ~= '' then
+    redis.call('XTRIM', KEYS[3], 'MAXLEN', '~', ARGV[15])
 end
 if now_ms - tonumber(life[5] or 0) >= SEEN_MS then
     redis.call('HSET', KEYS[4], 'seen', string.format('%.0f', now_ms))
