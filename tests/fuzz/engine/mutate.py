@@ -1,17 +1,19 @@
 #!/usr/bin/python3
 """Breaks the engine in listed ways, one at a time: the tests must notice every one.
 
-    mutate.py BUILD [--only N]
+    mutate.py BUILD [--only N] [--jobs J]
 
 BUILD holds what `make test` builds. Each mutant is one replacement of text that occurs exactly
-once; the file is compiled again and linked before the library into the unit tests and into the
-driver. A mutant that passes them all is a hole in the tests, and so is one that no longer fits
-the source: it has to be written anew.
+once; the file is compiled again and linked before the library into the driver and into the unit
+tests, which run until one fails. A mutant that passes them all is a hole in the tests, and so is
+one that no longer fits the source: it has to be written anew.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,9 @@ import tempfile
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
 UNITS = ("id", "row", "control", "session", "session_modes", "session_groups", "session_timeout", "session_row", "event", "session_json")
+SOURCES = {path: path.read_text() for path in sorted((ROOT / "common").glob("*.c"))}
 
+# (file, text that occurs once in it, what stands there instead)
 MUTANTS = [
     ("mode.c", "a].index < s->p[b].index", "a].index > s->p[b].index"),
     ("mode.c", "return a < b;", "return a > b;"),
@@ -249,7 +253,7 @@ MUTANTS = [
 ]
 
 
-def run(command, seconds=60):
+def run(command, seconds=120):
     try:
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT,
                               timeout=seconds, check=False)
@@ -265,53 +269,82 @@ def flags(build):
     return said[0].split(), said[1].split()
 
 
-def killed_by(work, build, mutant, compile_with, link_with):
-    """The name of the test that notices, or None."""
+def broken(mutant):
+    """(file, its text with the mutant in it); how lines are broken does not matter."""
     name, old, new = mutant
-    text = (ROOT / "common" / name).read_text()
-    if text.count(old) != 1:
-        raise LookupError(f"occurs {text.count(old)} times")
-    source, made = work / name, work / "mutant.o"
-    source.write_text(text.replace(old, new))
-    done = run(compile_with + ["-Icommon", "-w", "-c", "-o", str(made), str(source)])
-    if done is None or done.returncode != 0:
-        raise LookupError("does not compile: " + done.stdout.decode())
-    tests = [f"tests/unit/common/test_{u}" for u in UNITS] + ["tests/fuzz/engine/driver"]
-    for test in tests:
-        program = work / pathlib.Path(test).name
-        done = run(compile_with + ["-pie", "-o", str(program), f"{build}/{test}.o", str(made), f"{build}/libcommon.a",
-                                   "-lcmocka"] + link_with)
-        if done.returncode != 0:
-            raise LookupError("does not link: " + done.stdout.decode())
-        command = [str(program)]
-        if test.endswith("driver"):
-            command = [sys.executable, str(HERE / "props.py"), "--driver", str(program), "--commands", "10000", "--seed", "1"]
-        done = run(command)
+    pattern = re.compile(r"\s+".join(re.escape(word) for word in old.split()))
+    places = [(path, text, pattern.search(text)) for path, text in SOURCES.items()
+              if len(pattern.findall(text)) == 1 and (path.name == name or name is None)]
+    if len(places) != 1:
+        raise LookupError("does not occur exactly once")
+    path, text, found = places[0]
+    return path.name, text[:found.start()] + new.strip() + text[found.end():]
+
+
+class Bench:
+    """Builds and runs what has to notice."""
+
+    def __init__(self, build):
+        self.build = build
+        self.compile_with, self.link_with = flags(build)
+        self.tests = [("driver", ["--commands", "3000", "--seed", "1", "--jobs", "1"])] + \
+            [(f"test_{unit}", None) for unit in UNITS] + \
+            [("driver", ["--commands", "20000", "--seed", "2", "--jobs", "1"])]
+
+    def link(self, work, test, extra):
+        folder = "tests/fuzz/engine" if test == "driver" else "tests/unit/common"
+        done = run(self.compile_with + ["-pie", "-o", str(work / test), f"{self.build}/{folder}/{test}.o"] + extra +
+                   [f"{self.build}/libcommon.a", "-lcmocka"] + self.link_with)
         if done is None or done.returncode != 0:
-            return program.name
-    return None
+            raise LookupError("does not link: " + done.stdout.decode())
+
+    def noticed(self, work, extra):
+        """The name of the first test that fails, or None."""
+        for test, options in self.tests:
+            self.link(work, test, extra)
+            command = [str(work / test)]
+            if test == "driver":
+                command = [sys.executable, str(HERE / "props.py"), "--driver", command[0]] + options
+            done = run(command)
+            if done is None or done.returncode != 0:
+                return test
+        return None
+
+    def killer(self, mutant):
+        """(the test that notices or None, what else there is to say)"""
+        with tempfile.TemporaryDirectory() as folder:
+            work = pathlib.Path(folder)
+            try:
+                name, text = broken(mutant)
+                (work / name).write_text(text)
+                made = str(work / "mutant.o")
+                done = run(self.compile_with + ["-Icommon", "-w", "-c", "-o", made, str(work / name)])
+                if done is None or done.returncode != 0:
+                    raise LookupError("does not compile: " + done.stdout.decode())
+                return self.noticed(work, [made]), ""
+            except LookupError as error:
+                return None, str(error)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("--only", type=int)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    compile_with, link_with = flags(args.build)
-    alive = 0
+    bench = Bench(args.build)
     with tempfile.TemporaryDirectory() as folder:
-        for k, mutant in enumerate(MUTANTS):
-            if args.only is not None and k != args.only:
-                continue
-            try:
-                test = killed_by(pathlib.Path(folder), args.build, mutant, compile_with, link_with)
-            except LookupError as e:
-                test = None
-                print(e)
+        test = bench.noticed(pathlib.Path(folder), [])
+        if test is not None:
+            sys.exit(f"{test} fails without any mutant")
+    numbers = range(len(MUTANTS)) if args.only is None else [args.only]
+    alive = 0
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for k, (test, said) in zip(numbers, pool.map(lambda k: bench.killer(MUTANTS[k]), numbers)):
             alive += test is None
-            what = " ".join(mutant[1].split())[:60]
-            print(f"{k:3} {mutant[0]:14} {what:60} {'SURVIVED' if test is None else test}", flush=True)
-    print(f"{len(MUTANTS) if args.only is None else 1} mutants, {alive} survived")
+            what = " ".join(MUTANTS[k][1].split())[:60]
+            print(f"{k:3} {MUTANTS[k][0]:15} {what:60} {test or 'SURVIVED ' + said}", flush=True)
+    print(f"{len(numbers)} mutants, {alive} survived")
     return 1 if alive else 0
 
 
