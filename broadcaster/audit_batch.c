@@ -172,6 +172,8 @@ group_of(const struct audit_batch *b, const struct event *ev)
     int32_t place =
         ev->participant_id[0] == '\0' ? -1 : session_find(&b->state, ev->participant_id);
 
+    if (ev->group_id[0] != '\0')
+        return ev->group_id;
     return place < 0 ? "" : b->state.p[place].group_id;
 }
 
@@ -195,7 +197,7 @@ put_event(struct audit_batch *b, const struct audit_record *r, const struct even
     put_text(out, ev->epoch);
     put_int(out, ev->version, -1);
     put_text(out, ev->actor);
-    put_text(out, change_reason_name(ev->reason));
+    put_text(out, ev->note[0] != '\0' ? ev->note : change_reason_name(ev->reason));
     put_int(out, ev->server_time_ms, -1);
     put_raw(out, ev->fields, ev->fields_len);
     end_column(out);

@@ -23,6 +23,7 @@ static const struct row_field event_fields[] = {
     { 'x', ROW_TEXT, E(expired_id),     ID_LEN + 1,        0,  0, 0 },
     { 'g', ROW_TEXT, E(group_id),       ID_LEN + 1,        0,  0, 0 },
     { 'y', ROW_TEXT, E(expired_group_id), ID_LEN + 1,      0,  0, 0 },
+    { 'w', ROW_TEXT, E(note),           SESSION_NOTE_MAX,  0,  0, 0 },
     { 'o', ROW_TEXT, E(actor),          SESSION_OWNER_MAX, 0,  0, 0 },
     { 0,   ROW_END,  0,                 0,                 0,  0, 0 },
 };
@@ -85,6 +86,7 @@ event_encode(struct buf *out, const struct session *s, const struct change *c,
     text_set(ev.session_id, sizeof(ev.session_id), s->id);
     text_set(ev.epoch, sizeof(ev.epoch), s->epoch);
     text_set(ev.actor, sizeof(ev.actor), actor);
+    text_set(ev.note, sizeof(ev.note), c->note);
     who_set(s, c->participant, ev.participant_id, ev.group_id);
     who_set(s, c->expired, ev.expired_id, ev.expired_group_id);
     row_encode(out, event_fields, &ev);

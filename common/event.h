@@ -31,6 +31,7 @@ struct event {
     char expired_id[ID_LEN + 1];       /* "" none */
     char group_id[ID_LEN + 1];         /* of participant_id, in per_group */
     char expired_group_id[ID_LEN + 1]; /* of expired_id */
+    char note[SESSION_NOTE_MAX];       /* why, in the words of who asked; "" none */
     char actor[SESSION_OWNER_MAX];     /* "" anonymous or the timekeeper */
     const char *fields;                /* the lines behind the first, borrowed */
     size_t fields_len;

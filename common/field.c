@@ -464,6 +464,9 @@ check_object(struct check *c, const struct field *fields, struct json_object *ob
             check_present(c, fd, v, &here);
         else if (fd->required && !is_spared(fd, obj))
             fault_kind(c, fd, "undefined", &here);
+        if (has && fd->excludes != NULL && body_has(obj, fd->excludes))
+            fault(c, &here, "invalid_value", "Only one of %s and %s can be given", fd->name,
+                  fd->excludes);
     }
     if (c->strict)
         check_unknown_keys(c, fields, obj, at);

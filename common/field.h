@@ -46,8 +46,9 @@ struct field {
      * schema says the same to JSON Schema. */
     bool (*spared)(struct json_object *obj);
     const char *spared_schema;
-    const char *label; /* "Total time": begins the messages of this field */
-    int64_t min, max;  /* F_INT value, F_STR/F_ARRAY length, F_OBJECT bytes; both 0: no bound */
+    const char *excludes; /* where it is spared: what must not stand beside it; NULL: nothing */
+    const char *label;    /* "Total time": begins the messages of this field */
+    int64_t min, max; /* F_INT value, F_STR/F_ARRAY length, F_OBJECT bytes; both 0: no bound */
     const char *one_of;
     const struct field *items;
     /* F_OBJECT: one of several kinds, told by the F_ENUM items[0]; the first when that is not

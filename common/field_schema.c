@@ -100,7 +100,8 @@ field_schema_one(struct buf *out, const struct field *fd)
     buf_char(out, '}');
 }
 
-/* What is needed but in some objects: either it is one of them, or it has the field. */
+/* What is needed but in some objects: either it is one of them, or it has the field. And it may
+ * be the one and not the other. */
 static void
 put_spared(struct buf *out, const struct field *fd, bool first)
 {
@@ -110,6 +111,8 @@ put_spared(struct buf *out, const struct field *fd, bool first)
         buf_printf(out, ",\"properties\":{\"%s\":{\"minItems\":%" PRId64 "}}", fd->name,
                    fd->min);
     buf_str(out, "}]}");
+    if (fd->excludes != NULL)
+        buf_printf(out, ",{\"not\":{\"required\":[\"%s\",\"%s\"]}}", fd->name, fd->excludes);
 }
 
 static void

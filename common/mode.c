@@ -113,6 +113,16 @@ bank_hand_over(struct session *s)
     return -1;
 }
 
+static bool
+bank_clock(struct session *s, int32_t place, struct mode_clock *out)
+{
+    struct participant *p = &s->p[place];
+
+    *out =
+        (struct mode_clock){ &p->total_time_ms, &p->allotted_ms, &p->has_expired, &p->dirty };
+    return true;
+}
+
 /* --- per_cycle: every turn has the same time --- */
 
 static void
@@ -160,6 +170,16 @@ cycle_hand_over(struct session *s)
     return expired;
 }
 
+/* The running cycle is the active one's. */
+static bool
+cycle_clock_of(struct session *s, int32_t place, struct mode_clock *out)
+{
+    struct participant *p = &s->p[place];
+
+    *out = (struct mode_clock){ &s->cycle_left_ms, NULL, &p->has_expired, &p->dirty };
+    return place == s->active;
+}
+
 /* --- global: one bank for everybody --- */
 
 static void
@@ -188,6 +208,14 @@ global_left(const struct session *s, int32_t place, int64_t open)
 {
     (void)place;
     return global_clock(s, open);
+}
+
+static bool
+global_clock_of(struct session *s, int32_t place, struct mode_clock *out)
+{
+    (void)place;
+    *out = (struct mode_clock){ &s->total_time_ms, &s->allotted_ms, NULL, NULL };
+    return true;
 }
 
 /* --- count_up: nothing burns, up to a limit that may be none --- */
@@ -226,6 +254,15 @@ no_bank(const struct session *s, int32_t place, int64_t open)
     return -1;
 }
 
+static bool
+no_clock(struct session *s, int32_t place, struct mode_clock *out)
+{
+    (void)s;
+    (void)place;
+    (void)out;
+    return false;
+}
+
 /* --- the table --- */
 
 static const struct mode_ops modes[MODE__MAX] = {
@@ -242,6 +279,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = bank_hand_over,
+        .clock_of = bank_clock,
         .put_out = active_put_out,
         .sides = everybody,
     },
@@ -257,6 +295,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = cycle_hand_over,
+        .clock_of = cycle_clock_of,
         .put_out = active_put_out,
         .sides = everybody,
     },
@@ -271,6 +310,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = turn_count,
+        .clock_of = global_clock_of,
         .put_out = active_put_out,
         .sides = everybody,
     },
@@ -285,6 +325,7 @@ static const struct mode_ops modes[MODE__MAX] = {
         .first = turn_first,
         .next = turn_next,
         .hand_over = turn_count,
+        .clock_of = no_clock,
         .put_out = active_put_out,
         .sides = everybody,
     },
@@ -338,8 +379,9 @@ int64_t
 mode_deadline(const struct session *s)
 {
     int64_t span = mode_ops(s->mode)->span(s);
+    bool ends = span > 0 || (span == 0 && (s->emptied || !mode_ops(s->mode)->has_turns));
 
-    return span > 0 ? s->cycle_started_at + span : 0;
+    return ends ? s->cycle_started_at + span : 0;
 }
 
 int64_t

@@ -9,6 +9,12 @@
 
 #include "session.h"
 
+/* A clock that can be corrected; what it has not is NULL. */
+struct mode_clock {
+    int64_t *bank, *allotted;
+    bool *has_expired, *dirty;
+};
+
 struct mode_ops {
     bool has_turns; /* needs participants; the end of its clock is theirs, not the session's */
     bool burns_banks; /* of the participants, so that somebody may have no time */
@@ -36,6 +42,8 @@ struct mode_ops {
     int32_t (*next)(const struct session *s, bool timed); /* timed: of those who have time */
     /* The charged turn of s->active ends by a hand-over. Returns who was found at zero, -1. */
     int32_t (*hand_over)(struct session *s);
+    /* The clock that goes with somebody, as of the last charge; false when there is none. */
+    bool (*clock_of)(struct session *s, int32_t place, struct mode_clock *out);
     /* Whoever loses by the end of the open turn is out for good. */
     void (*put_out)(struct session *s);
     /* How many sides can still win; *last: somebody who is in, when that one alone is, else -1.

@@ -119,6 +119,16 @@ group_hand_over(struct session *s)
     return g->total_time_ms == 0 ? s->active : -1;
 }
 
+static bool
+group_clock(struct session *s, int32_t place, struct mode_clock *out)
+{
+    struct group *g = group_of(s, place);
+
+    *out =
+        (struct mode_clock){ &g->total_time_ms, &g->allotted_ms, &g->has_expired, &g->dirty };
+    return true;
+}
+
 static void
 group_put_out(struct session *s)
 {
@@ -161,6 +171,7 @@ const struct mode_ops mode_per_group = {
     .first = group_first,
     .next = group_next,
     .hand_over = group_hand_over,
+    .clock_of = group_clock,
     .put_out = group_put_out,
     .sides = group_sides,
 };

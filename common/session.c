@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#define MEMBERS "cannot be changed" /* refuses what is about participants */
 #define MESSAGE_RACE "Concurrent modification detected, please retry"
 
 /* As the create body said, unless that one has left since. */
@@ -121,49 +122,6 @@ do_cancel(struct session *s, const struct command *cmd, int64_t now, struct chan
     return RC_OK;
 }
 
-/* Whoever is on, or the last one who is in, has to stay: somebody must take the turns. */
-static enum rc
-removal_check(const struct session *s, int32_t place, struct fail *f)
-{
-    enum rc rc;
-
-    if (place == s->active) {
-        rc = fail_set(f, RC_CONFLICT, "The active participant cannot be removed");
-        if (f != NULL && f->details[0] == '\0')
-            snprintf(f->details, sizeof(f->details), "{\"active_participant_id\":\"%s\"}",
-                     s->p[place].id);
-        return rc;
-    }
-    for (size_t k = 0; k < s->n; k++)
-        if ((int32_t)k != place && s->p[k].out == OUT_NONE)
-            return RC_OK;
-    return fail_set(f, RC_CONFLICT, "The last participant cannot be removed");
-}
-
-static enum rc
-do_remove(struct session *s, const struct command *cmd, int64_t now, struct change *c,
-          struct fail *f)
-{
-    int32_t place = session_find(s, cmd->participant_id);
-    enum rc rc;
-
-    if (place < 0)
-        return fail_set(f, RC_NOT_FOUND, "Participant %.36s not found in session",
-                        cmd->participant_id);
-    if (s->p[place].out != OUT_NONE)
-        return RC_OK; /* has left already */
-    rc = removal_check(s, place, f);
-    if (rc != RC_OK)
-        return rc;
-    session_charge(s, now);
-    s->p[place].out = OUT_REMOVED;
-    s->p[place].dirty = true;
-    c->type = EVENT_PARTICIPANT_REMOVED;
-    c->participant = place;
-    session_change_seal(s, now, c);
-    return RC_OK;
-}
-
 static enum rc
 do_delete(struct session *s, const struct command *cmd, int64_t now, struct change *c,
           struct fail *f)
@@ -191,10 +149,18 @@ static const struct {
     [COMMAND_RESUME]   = { do_resume,   "cannot be resumed",     { NO, NO, NO, DO, NO,   NO,   NO } },
     [COMMAND_COMPLETE] = { do_complete, "cannot be completed",   { NO, DO, DO, DO, SAME, SAME, SAME } },
     [COMMAND_CANCEL]   = { do_cancel,   "cannot be cancelled",   { NO, DO, DO, DO, NO,   NO,   NO } },
-    [COMMAND_REMOVE]   = { do_remove,   "cannot be changed",     { NO, DO, DO, DO, NO,   NO,   NO } },
+    [COMMAND_ADD]      = { session_member_add,    MEMBERS,       { NO, DO, DO, DO, NO,   NO,   NO } },
+    [COMMAND_ADJUST]   = { session_member_adjust, MEMBERS,       { NO, DO, DO, DO, NO,   NO,   NO } },
+    [COMMAND_REMOVE]   = { session_member_remove, MEMBERS,       { NO, DO, DO, DO, NO,   NO,   NO } },
     [COMMAND_DELETE]   = { do_delete,   "cannot be deleted",     { NO, DO, DO, DO, DO,   DO,   DO } },
 };
 /* clang-format on */
+
+static bool
+is_about_members(enum command_type type)
+{
+    return type == COMMAND_ADD || type == COMMAND_ADJUST || type == COMMAND_REMOVE;
+}
 
 static enum rc
 version_guard(const struct session *s, const struct command *cmd, struct fail *f)
@@ -266,7 +232,7 @@ session_command(struct session *s, const struct command *cmd, int64_t now_ms, st
         break;
     case NO:
         return fail_set(f, RC_TRANSITION, "%s %s %s (current status: %s)",
-                        cmd->type == COMMAND_REMOVE ? "Participants of session" : "Session",
+                        is_about_members(cmd->type) ? "Participants of session" : "Session",
                         s->id, commands[cmd->type].refusal, sync_status_name(s->status));
     }
     rc = grace_guard(s, cmd, now_ms, f);

@@ -28,6 +28,9 @@
 #define SESSION_READERS_MAX 100
 #define SESSION_TEXT_MAX (64 * 4 + 1) /* 64 characters */
 #define SESSION_PENALTY_MAX 1024
+#define SESSION_NOTE_MAX (200 * 4 + 1) /* 200 characters */
+#define SESSION_BANK_MAX 86400000
+#define SESSION_INDEX_MAX 9007199254740991
 #define SESSION_CYCLES_DEFAULT 1000
 #define SESSION_CYCLES_MAX 100000
 #define SESSION_STAGES_MAX 5
@@ -197,6 +200,7 @@ struct session {
     int32_t first;               /* who begins, place in p[]; -1: by rotation */
     struct time_control control; /* never changes */
     bool auto_advance;
+    bool emptied; /* the running clock was put to zero by the newest change: expires at once */
     int64_t max_cycles;                       /* per_cycle, 0 unlimited */
     int64_t handed_over_at;                   /* when the last timed hand-over was committed */
     int64_t warn_at_ms[SESSION_WARNINGS_MAX]; /* never change; ascending, 0 behind the last */
@@ -257,6 +261,7 @@ struct change {
     int32_t expired;     /* who was found at zero, -1 none */
     int64_t remaining_ms, elapsed_ms; /* of the clock and the time of `participant`, or of the
                                          session, after the change; -1 none */
+    const char *note;                 /* why, in the words of who asked; NULL none; borrowed */
 };
 
 /*
@@ -310,6 +315,8 @@ enum command_type {
     COMMAND_RESUME,
     COMMAND_COMPLETE,
     COMMAND_CANCEL,
+    COMMAND_ADD,
+    COMMAND_ADJUST,
     COMMAND_REMOVE,
     COMMAND_DELETE,
     COMMAND__MAX
@@ -320,7 +327,17 @@ struct command {
     int64_t expected_version;           /* 0: not asked for */
     const char *current_participant_id; /* switch guard, a UUID; NULL: none */
     const char *next_participant_id;    /* switch, a UUID; NULL: rotation */
-    const char *participant_id;         /* remove: whom, a UUID */
+    const char *participant_id;         /* add, adjust, remove: whom, a UUID */
+    struct {
+        int64_t index; /* -1: behind all others */
+        int64_t total_time_ms;
+        const char *group_id; /* a UUID; NULL none */
+    } newcomer;               /* add */
+    struct {
+        bool sets; /* the bank becomes ms, else it grows by that */
+        int64_t ms;
+        const char *note; /* why */
+    } correction;         /* adjust */
     int64_t grace_ms; /* for so long after a timed hand-over an unguarded switch is refused */
 };
 
@@ -331,9 +348,12 @@ struct command {
  *
  * RC_OK: c tells the change; EVENT_NONE when the command changes nothing (complete of a
  * terminal session). RC_CONFLICT: a guard failed, details filled. RC_TRANSITION: with the
- * reference's message. RC_VALIDATION: next_participant_id unknown or out. RC_NOT_FOUND:
- * participant_id unknown. Removing the active or the last one is RC_CONFLICT. On failure s is
- * untouched. COMMAND_DELETE: version + 1, the rest of the state stays as it was.
+ * reference's message. RC_VALIDATION: next_participant_id unknown or out; nobody can be added
+ * (none at creation, a participant_id that is there, too many); no clock that could be
+ * adjusted, or not to that. RC_NOT_FOUND: participant_id unknown. Removing the active or the
+ * last one is RC_CONFLICT. On failure s is untouched. Whatever is due after the command (an
+ * adjustment to zero expires the running clock) is the caller's to apply. COMMAND_DELETE:
+ * version + 1, the rest of the state stays as it was.
  */
 enum rc session_command(struct session *s, const struct command *cmd, int64_t now_ms,
                         struct change *c, struct fail *f) MUSTCHECK;

@@ -248,9 +248,11 @@ apply_command(struct session_call *c)
     if (rc != RC_OK)
         return c->was_valid && rc_status(rc) == 400 ? race(c) : rc;
     c->was_valid = true;
+    c->res->change = change;
     if (change.type != EVENT_NONE)
         note(c, &change, before, c->terms->actor);
-    c->res->change = change;
+    if (change.type == EVENT_PARTICIPANT_ADJUSTED)
+        expire(c, c->ld.now_us / 1000); /* what was put to zero */
     return RC_OK;
 }
 

@@ -19,6 +19,7 @@ session_change_seal(struct session *s, int64_t at, struct change *c)
     s->version++;
     s->updated_at = at;
     s->dirty = true;
+    s->emptied = false;
     c->version = s->version;
     c->at_ms = at;
     if (c->participant < 0 && mode->has_turns)

@@ -36,6 +36,14 @@ void session_finish(struct session *s, enum sync_status status, enum change_reas
 /* A whole change: nothing but the version moves. */
 void session_delete_at(struct session *s, int64_t at, struct change *c);
 
+/* The commands about participants, as in the table of session.c. */
+enum rc session_member_add(struct session *s, const struct command *cmd, int64_t now,
+                           struct change *c, struct fail *f);
+enum rc session_member_adjust(struct session *s, const struct command *cmd, int64_t now,
+                              struct change *c, struct fail *f);
+enum rc session_member_remove(struct session *s, const struct command *cmd, int64_t now,
+                              struct change *c, struct fail *f);
+
 /* per_cycle: whether the open turn is the last one of max_cycles. */
 bool session_is_last_cycle(const struct session *s);
 /* The last turn has ended, charged, by a command or a timeout: completed, cycles_done. */

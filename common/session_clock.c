@@ -140,6 +140,8 @@ session_expire(struct session *s, int64_t now_ms, int64_t ended_ttl_ms, struct c
     int64_t end = session_last_resort(s, ended_ttl_ms);
 
     session_change_none(c);
+    if (now_ms < s->updated_at)
+        now_ms = s->updated_at;
     if (deadline != 0 && deadline <= now_ms) {
         session_charge(s, deadline);
         time_out(s, deadline, now_ms, c);

@@ -39,6 +39,7 @@ static const struct row_field header_fields[] = {
     { 'a', ROW_I32,  H(active),               0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
     { 'F', ROW_I32,  H(first),                0,                -1, 0, SESSION_PARTICIPANTS_MAX - 1 },
     { 'd', ROW_BOOL, H(auto_advance),         0,                0,  0, 0 },
+    { 'x', ROW_BOOL, H(emptied),              0,                0,  0, 0 },
     { 'C', ROW_I64,  H(max_cycles),           0,                0,  0, ROW_COUNT_MAX },
     { 'G', ROW_I64,  H(handed_over_at),       0,                0,  0, ROW_INSTANT_MAX },
     { 'B', ROW_I64,  H(warned),               0,                0,  0, (1 << SESSION_WARNINGS_MAX) - 1 },

@@ -106,7 +106,7 @@ static const struct {
       "1 to 255 visible ASCII characters. A request that repeats one with the same key changes "
       "nothing and gets the same answer, for a day and the newest 64 keys of a session. A "
       "session created without session_id gets one that is made from the key." },
-    { is_change, "Prefer", "return=minimal: the answer leaves the participants out." },
+    { is_change, "Prefer", "return=minimal: the answer leaves participants and groups out." },
 };
 
 static bool
@@ -241,7 +241,7 @@ put_responses(struct buf *out, const struct route *r)
 {
     schema_put(out, ",'responses':{");
     put_success(out, r, r->status, answers[r->answer].doc);
-    if (r->status == 201) {
+    if (r->status == 201 && strchr(r->path, '{') == NULL) {
         buf_char(out, ',');
         put_success(out, r, 200, "The same session exists already, and nothing has happened.");
     }

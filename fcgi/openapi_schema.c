@@ -260,7 +260,7 @@ static const struct {
     const char *doc;
 } headers[] = {
     { "ETag", TEXT, true, "Names what is shown, for If-None-Match." },
-    { "Location", TEXT, true, "Where the new session is." },
+    { "Location", TEXT, true, "Where the new session or participant is." },
     { "Idempotency-Replayed", TEXT, false, "true: an answer from before, told again." },
     { "Preference-Applied", TEXT, false, "return=minimal where that was asked for." },
     { "Server-Time", INTEGER, false, "Redis time of the answer, in milliseconds since 1970, where Redis answered." },

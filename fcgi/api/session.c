@@ -193,17 +193,37 @@ poll_(struct req *rq, struct fail *f)
 
 /* ---- commands ---- */
 
-static enum rc
-command(struct req *rq, enum command_type type, guard_print *print, struct fail *f)
+static struct command
+read_command(const struct req *rq, enum command_type type)
 {
+    struct json_object *body = rq->body.json;
     struct command cmd = {
         .type = type,
-        .expected_version = body_int(rq->body.json, "expected_version", 0),
-        .current_participant_id = body_str(rq->body.json, "current_participant_id"),
-        .next_participant_id = body_str(rq->body.json, "next_participant_id"),
+        .expected_version = body_int(body, "expected_version", 0),
+        .current_participant_id = body_str(body, "current_participant_id"),
+        .next_participant_id = body_str(body, "next_participant_id"),
         .participant_id = rq->params[1], /* of a path that ends with one */
         .grace_ms = request_header(rq, "HTTP_IF_MATCH") ? 0 : rq->app->conf->switch_grace_ms,
     };
+
+    if (type == COMMAND_ADD) {
+        cmd.participant_id = body_str(body, "participant_id");
+        cmd.newcomer.index = body_int(body, "participant_index", -1);
+        cmd.newcomer.total_time_ms = body_int(body, "total_time_ms", 0);
+        cmd.newcomer.group_id = body_str(body, "group_id");
+    }
+    if (type == COMMAND_ADJUST) {
+        cmd.correction.sets = body_has(body, "total_time_ms");
+        cmd.correction.ms = body_int(body, cmd.correction.sets ? "total_time_ms" : "add_ms", 0);
+        cmd.correction.note = body_str(body, "reason");
+    }
+    return cmd;
+}
+
+static enum rc
+command(struct req *rq, enum command_type type, guard_print *print, struct fail *f)
+{
+    struct command cmd = read_command(rq, type);
     struct session *s = new_session(rq);
     struct store_result res = { 0 };
     struct guard g;
@@ -247,6 +267,23 @@ complete(struct req *rq, struct fail *f)
 }
 
 static enum rc
+add(struct req *rq, struct fail *f)
+{
+    enum rc rc = command(rq, COMMAND_ADD, print_state, f);
+
+    if (rc == RC_OK && rq->reply.status < 300)
+        reply_header(rq, "Location", "%s/sessions/%s/participants/%s", rq->base, rq->params[0],
+                     body_str(rq->body.json, "participant_id"));
+    return rc;
+}
+
+static enum rc
+adjust(struct req *rq, struct fail *f)
+{
+    return command(rq, COMMAND_ADJUST, print_state, f);
+}
+
+static enum rc
 remove_(struct req *rq, struct fail *f)
 {
     return command(rq, COMMAND_REMOVE, print_state, f);
@@ -283,6 +320,8 @@ const struct route session_routes[] = {
     { METHOD_POST,   ONE "/resume",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       resume,   200, ANSWER_SESSION, "Sessions", "Let the clock of a paused session run on" },
     { METHOD_POST,   ONE "/complete", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       complete, 200, ANSWER_SESSION, "Sessions", "End a session; without effect on one that has ended" },
     { METHOD_POST,   ONE "/cancel",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       cancel,   200, ANSWER_SESSION, "Sessions", "Call a session off that has not ended" },
+    { METHOD_POST,   ONE "/participants",       AUTH_SYNC, LIMIT_GENERAL, participant_add_fields,    NULL, add,    201, ANSWER_SESSION, "Sessions", "Add a participant, who comes last" },
+    { METHOD_PATCH,  ONE "/participants/{pid}", AUTH_SYNC, LIMIT_GENERAL, participant_adjust_fields, NULL, adjust, 200, ANSWER_SESSION, "Sessions", "Correct the clock of a participant, with a reason" },
     { METHOD_DELETE, ONE "/participants/{pid}", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       remove_,  200, ANSWER_SESSION, "Sessions", "Remove a participant, who then takes no more turns" },
     { METHOD_DELETE, ONE,             AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       delete_,  204, ANSWER_NOTHING, "Sessions", "Delete a session, existing or not" },
     { .path = NULL },

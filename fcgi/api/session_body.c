@@ -175,12 +175,61 @@ const struct field session_create_fields[] = {
     { .type = F_END, .example = CREATE_EXAMPLE },
 };
 
+/* clang-format on */
+
+static bool
+has_total(struct json_object *body)
+{
+    return body_has(body, "total_time_ms");
+}
+
+static bool
+has_addition(struct json_object *body)
+{
+    return body_has(body, "add_ms");
+}
+
+/* clang-format off */
 #define EXPECTED_VERSION                                                                     \
     { .name = "expected_version", .type = F_INT, .label = "Expected version", .min = 1,      \
       .max = INT64_MAX, .doc = "The version the session must still have; else 409." }
 
 const struct field session_command_fields[] = {
     EXPECTED_VERSION,
+    { .type = F_END },
+};
+
+const struct field participant_add_fields[] = {
+    EXPECTED_VERSION,
+    { .name = "participant_id", .type = F_UUID, .label = "Participant ID", .required = true,
+      .doc = "Any UUID, unique within the session." },
+    { .name = "participant_index", .type = F_INT, .label = "Participant index",
+      .min = 0, .max = INT64_MAX, .too_small = "Participant index must be non-negative",
+      .doc = "Place in the rotation; behind all others when it is left out." },
+    { .name = "total_time_ms", .type = F_INT, AMOUNT("Total time"), .required = true,
+      .doc = "The bank this participant starts with; in per_group that of a new group." },
+    { .name = "group_id", .type = F_UUID, .label = "Group ID",
+      .doc = "per_group: the group to join, or the name of a new one; alone when it is left out. "
+             "Elsewhere returned as sent." },
+    { .type = F_END },
+};
+
+const struct field participant_adjust_fields[] = {
+    EXPECTED_VERSION,
+    { .name = "total_time_ms", .type = F_INT, .label = "Total time", .required = true,
+      .min = 0, .max = SESSION_BANK_MAX, .spared = has_addition,
+      .spared_schema = "{\"required\":[\"add_ms\"]}", .excludes = "add_ms",
+      .too_small = "Total time must be non-negative",
+      .too_big = "Total time cannot exceed 86400000ms (24 hours)",
+      .doc = "What the clock has left from now on. Either this or add_ms." },
+    { .name = "add_ms", .type = F_INT, .label = "Added time", .required = true,
+      .min = -SESSION_BANK_MAX, .max = SESSION_BANK_MAX, .spared = has_total,
+      .spared_schema = "{\"required\":[\"total_time_ms\"]}",
+      .too_small = "Added time cannot be below -86400000ms",
+      .too_big = "Added time cannot exceed 86400000ms (24 hours)",
+      .doc = "By how much the clock is moved; negative takes time away." },
+    { .name = "reason", .type = F_STR, .label = "Reason", .required = true, .min = 1, .max = 200,
+      .doc = "Why, for the audit trail." },
     { .type = F_END },
 };
 

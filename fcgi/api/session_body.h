@@ -13,6 +13,8 @@ struct session; /* common/session.h */
 extern const struct field session_create_fields[];
 extern const struct field session_command_fields[]; /* every command but switch */
 extern const struct field session_switch_fields[];
+extern const struct field participant_add_fields[];
+extern const struct field participant_adjust_fields[];
 
 /*
  * Fill `s` (initialised) for session_create from a body that session_create_fields let pass. An

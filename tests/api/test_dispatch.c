@@ -107,6 +107,65 @@ all_faults_of_a_creation_are_told_at_once(void **state)
     expect(400, "{\"field\":\"participants.0.group_id\",");
 }
 
+static void
+participants_are_added_and_adjusted(void **state)
+{
+    static const char p3[] = "{\"participant_id\":\"33333333-3333-4333-8333-333333333333\","
+                             "\"total_time_ms\":5000,\"expected_version\":1}";
+
+    (void)state;
+    ask("POST", ONE "/participants", p3);
+    expect(404, "\"SESSION_NOT_FOUND\"");
+    ask("POST", "/v1/sessions", BODY);
+    ask("POST", ONE "/participants", p3);
+    expect(201, "\"participant_index\":2,\"total_time_ms\":5000");
+    expect(201, "\"version\":2");
+    ask("POST", ONE "/participants", p3);
+    expect(409, "\"actual_version\":2"); /* guards come first */
+    ask("POST", ONE "/participants",
+        "{\"participant_id\":\"" P2 "\",\"total_time_ms\":5000,\"participant_index\":0}");
+    expect(400, "\"field\":\"participant_id\",");
+    ask("PATCH", ONE "/participants/" P2, "{\"add_ms\":-500,\"reason\":\"late\"}");
+    expect(200, "\"total_time_ms\":59500");
+    expect(200, "\"version\":3");
+    ask("PATCH", ONE "/participants/" P2, "{\"total_time_ms\":0}");
+    expect(400, "\"field\":\"reason\"");
+    ask("PATCH", ONE "/participants/" P2,
+        "{\"total_time_ms\":5,\"add_ms\":5,\"reason\":\"x\"}");
+    expect(400, "Only one of total_time_ms and add_ms can be given");
+    ask("PATCH", ONE "/participants/" P2, "{\"reason\":\"x\"}");
+    expect(400, "\"field\":\"add_ms\"");
+    ask("PATCH", ONE "/participants/" P2, "{\"add_ms\":-59501,\"reason\":\"x\"}");
+    expect(400, "\"field\":\"add_ms\",\"message\":\"The result must be");
+    ask("PATCH", ONE "/participants/" ID, "{\"add_ms\":1,\"reason\":\"x\"}");
+    expect(404, "\"NOT_FOUND\"");
+    ask("POST", ONE "/cancel", NULL);
+    ask("PATCH", ONE "/participants/" P2, "{\"add_ms\":1,\"reason\":\"x\"}");
+    expect(400, "\"INVALID_STATE_TRANSITION\",\"message\":\"Participants of session " ID
+                " cannot be changed (current status: cancelled)\"");
+}
+
+/* Both changes are made in the one commit of the command. */
+static void
+adjusting_the_active_one_to_zero_expires_it(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/sessions", BODY);
+    ask("POST", ONE "/start", NULL);
+    ask_with("PATCH", ONE "/participants/" P1, "{\"total_time_ms\":0,\"reason\":\"flag\"}",
+             "HTTP_IDEMPOTENCY_KEY", "k");
+    expect(200, "\"version\":4");
+    expect(200, "\"last_timeout\":{\"version\":4,");
+    expect(200, "\"has_expired\":true");
+    ask_with("PATCH", ONE "/participants/" P1, "{\"total_time_ms\":0,\"reason\":\"flag\"}",
+             "HTTP_IDEMPOTENCY_KEY", "k");
+    expect(200, "\"version\":4");
+    assert_string_equal(header("Idempotency-Replayed"), "true");
+    ask("PATCH", ONE "/participants/" P1, "{\"total_time_ms\":7000,\"reason\":\"no flag\"}");
+    expect(200, "\"has_expired\":false");
+    expect(200, "\"deadline_at\"");
+}
+
 /* ---- reads ---- */
 
 static void
@@ -530,6 +589,8 @@ main(void)
         T(an_id_is_made_when_none_is_sent),
         T(guards_and_transitions_fail_as_said),
         T(all_faults_of_a_creation_are_told_at_once),
+        T(participants_are_added_and_adjusted),
+        T(adjusting_the_active_one_to_zero_expires_it),
         T(etags_name_the_state),
         T(head_is_get_without_a_body),
         T(time_has_its_stamps),

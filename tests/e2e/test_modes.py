@@ -1,5 +1,6 @@
 """Every mode over REST and the socket, up to what happens when its clock reaches zero."""
 import time
+import uuid
 
 import pytest
 import requests
@@ -175,6 +176,78 @@ def test_the_removed_take_no_more_turns(api):
     assert api.call("DELETE", one + third.replace(third[0], "f" if third[0] != "f" else "e", 1), 404)["error"]["code"] == "NOT_FOUND"
     api.command(sent, "complete")
     assert api.call("DELETE", one + first, 400)["error"]["code"] == "INVALID_STATE_TRANSITION"
+
+
+def test_an_added_one_comes_last_and_is_seen(api):
+    sent = api.create("per_participant", 2)
+    path, new = f"/v1/sessions/{sent['session_id']}/participants", str(uuid.uuid4())
+    api.command(sent, "start")
+    with watch(api.stack, sent["session_id"]) as watcher:
+        state = api.call("POST", path, 201, json={"participant_id": new, "total_time_ms": 5000})
+        assert state["participants"][2]["participant_index"] == 2 and state["version"] == 3
+        seen = watcher.wait_for("STATE_UPDATE")["state"]
+    assert [one["participant_id"] for one in seen["participants"]] == [one["participant_id"] for one in state["participants"]]
+    assert (seen["participants"][2]["participant_id"], seen["participants"][2]["allotted_ms"]) == (new, 5000)
+    again = api.call("POST", path, 400, json={"participant_id": new.upper(), "total_time_ms": 5000})
+    assert again["error"]["details"] == [{"field": "participant_id", "message": "Participant ID must be unique in the session",
+                                          "code": "duplicate"}]
+    api.command(sent, "switch")
+    assert api.command(sent, "switch")["active_participant_id"] == new
+
+
+def test_a_session_made_without_participants_gets_none_later(api):
+    sent = api.create("count_up", participants=0, total_time_ms=None)
+    new = {"participant_id": str(uuid.uuid4()), "total_time_ms": 5000}
+    answer = api.call("POST", f"/v1/sessions/{sent['session_id']}/participants", 400, json=new)
+    assert answer["error"]["details"][0]["field"] == "participant_id"
+
+
+def test_an_added_one_joins_a_group_and_is_seen_there(api):
+    sent = api.create("per_group", 2)
+    path, home = f"/v1/sessions/{sent['session_id']}/participants", sent["participants"][1]["participant_id"]
+    joins, alone = str(uuid.uuid4()), str(uuid.uuid4())
+    with watch(api.stack, sent["session_id"]) as watcher:
+        api.call("POST", path, 201, json={"participant_id": joins, "total_time_ms": 5000, "group_id": home})
+        api.call("POST", path, 201, json={"participant_id": alone, "total_time_ms": 6000})
+        groups = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["version"] == 3)["state"]["groups"]
+    assert [one["members"] for one in groups][1:] == [[home, joins], [alone]]
+    assert [one["total_time_ms"] for one in groups] == [60_000, 60_000, 6000]
+
+
+@pytest.mark.parametrize("mode,place", [("per_participant", "participant"), ("per_group", "group"), ("per_cycle", "session"),
+                                        ("global", "session")])
+def test_adjusting_moves_what_the_mode_says(api, mode, place):
+    sent = api.create(mode, 2, time_per_cycle_ms=60_000 if mode == "per_cycle" else None, total_time_ms=60_000)
+    path = f"/v1/sessions/{sent['session_id']}/participants/{sent['participants'][0]['participant_id']}"
+    api.command(sent, "start")
+    api.command(sent, "pause")
+    state = api.call("PATCH", path, json={"total_time_ms": 5000, "reason": "a correction"})
+    shown = {"participant": state["participants"][0], "group": state.get("groups", [None])[0], "session": state}[place]
+    assert shown["time_remaining_ms"] == 5000
+    state = api.call("PATCH", path, json={"add_ms": 1000, "reason": "another"})
+    shown = {"participant": state["participants"][0], "group": state.get("groups", [None])[0], "session": state}[place]
+    assert shown["time_remaining_ms"] == 6000 and state["version"] == 5
+    if mode != "per_cycle":
+        assert 6000 <= shown["allotted_ms"] <= 6000 + 1000  # what the open turn has used is not given back
+    assert "deadline_at" in api.command(sent, "resume")
+
+
+def test_adjusting_is_refused_in_count_up(api):
+    sent = api.create("count_up", 1, total_time_ms=None)
+    path = f"/v1/sessions/{sent['session_id']}/participants/{sent['participants'][0]['participant_id']}"
+    assert api.call("PATCH", path, 400, json={"add_ms": 1, "reason": "x"})["error"]["code"] == "VALIDATION_ERROR"
+
+
+def test_zero_on_the_active_one_expires_it_for_everybody_who_watches(api):
+    sent = api.create("per_participant", 2, action_on_timeout={"type": "end_session"})
+    first, second = (one["participant_id"] for one in sent["participants"])
+    api.command(sent, "start")
+    with watch(api.stack, sent["session_id"]) as watcher:
+        state = api.call("PATCH", f"/v1/sessions/{sent['session_id']}/participants/{first}",
+                         json={"total_time_ms": 0, "reason": "left the table"})
+        expired = watcher.wait_for("TIME_EXPIRED")
+    assert (state["status"], state["version"]) == ("expired", 4) and state["result"]["winner_participant_id"] == second
+    assert (expired["expired_participant_id"], expired["version"]) == (first, 4)
 
 
 # --- when a clock reaches zero --------------------------------------------------------------------------------------

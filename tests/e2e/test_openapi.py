@@ -198,6 +198,20 @@ def test_a_removal_is_as_described(api):
         api.call("delete", path, status, sent["session_id"], pid=pid)
 
 
+def test_groups_and_their_changes_are_as_described(api):
+    sent = changed(sync_mode="per_group", groups=[{"group_id": str(uuid.uuid4()), "total_time_ms": 5000}])
+    api.call("post", "/v1/sessions", 201, json=sent)
+    api.call("post", "/v1/sessions/{id}/participants", 201, sent["session_id"], json=newcomer(group_id=sent["groups"][0]["group_id"]))
+    api.call("post", "/v1/sessions/{id}/participants", 400, sent["session_id"], json=newcomer(participant_id=sent["participants"][0]["participant_id"]))
+    path, pid = "/v1/sessions/{id}/participants/{pid}", sent["participants"][0]["participant_id"]
+    api.call("patch", path, 200, sent["session_id"], pid=pid, json={"add_ms": 5, "reason": "x"}, headers={"Prefer": "return=minimal"})
+    api.call("patch", path, 404, sent["session_id"], json={"add_ms": 5, "reason": "x"})
+    api.call("patch", path, 400, sent["session_id"], pid=pid, json={"add_ms": -70_000, "reason": "x"})
+    api.call("post", "/v1/sessions/{id}/start", 200, sent["session_id"])
+    api.call("patch", path, 200, sent["session_id"], pid=pid, json={"total_time_ms": 0, "reason": "x"})
+    api.call("get", "/v1/sessions/{id}", 200, sent["session_id"])
+
+
 def test_an_expired_session_is_as_described(api):
     one, two = str(uuid.uuid4()), str(uuid.uuid4())
     sent = changed(participants=[{"participant_id": one, "participant_index": 0, "total_time_ms": 1000, "group_id": two},
@@ -212,6 +226,17 @@ def test_an_expired_session_is_as_described(api):
     assert switched["expired_participant_id"] == one
 
 
+def newcomer(**more):
+    return {"participant_id": str(uuid.uuid4()), "total_time_ms": 5000, **more}
+
+
+def some_body(method, path):
+    """A body that passes, where there has to be one."""
+    return {("post", "/v1/sessions"): body(), ("post", "/v1/sessions/batch"): {"session_ids": [str(uuid.uuid4())]},
+            ("post", "/v1/sessions/{id}/participants"): newcomer(),
+            ("patch", "/v1/sessions/{id}/participants/{pid}"): {"add_ms": 1, "reason": "x"}}.get((method, path))
+
+
 def test_refusals_are_as_described(api):
     there = body()
     api.call("post", "/v1/sessions", 201, json=there)
@@ -224,7 +249,7 @@ def test_refusals_are_as_described(api):
         if "{id}" in path:
             api.call(method, path, 400, "no-uuid")
         if "404" in operation["responses"]:
-            api.call(method, path, 404, uuid.uuid4())
+            api.call(method, path, 404, uuid.uuid4(), json=some_body(method, path))
         if "requestBody" in operation:
             api.call(method, path, 400, there["session_id"], json={"surprise": 1})
 
@@ -255,9 +280,7 @@ def test_without_its_store_it_answers_as_described(make_stack):
     stack.kill("redis")
     for path, method, operation in api.operations():
         if "503" in operation["responses"]:
-            bodies = {"/v1/sessions": body(), "/v1/sessions/batch": {"session_ids": [body()["session_id"]]}}
-            sent = {"json": bodies[path]} if path in bodies else {}
-            api.call(method, path, 503, uuid.uuid4(), **sent)
+            api.call(method, path, 503, uuid.uuid4(), json=some_body(method, path))
     assert "Server-Time" not in api.call("get", "/health", 200).headers
     stack.release("redis")
 
@@ -354,6 +377,39 @@ BODIES = [
 def test_a_body_is_taken_exactly_when_its_schema_says_so(api, sent):
     valid = api.validator(api.body_schema("post", "/v1/sessions")).is_valid(sent)
     api.call("post", "/v1/sessions", 201 if valid else 400, json=sent)
+
+
+OTHERS = [
+    ("post", "/v1/sessions/{id}/participants", sent) for sent in (
+        newcomer(), newcomer(participant_index=0), newcomer(participant_index=-1), newcomer(group_id=str(uuid.uuid4())), newcomer(group_id="x"),
+        newcomer(expected_version=1), newcomer(expected_version=0), newcomer(surprise=1), newcomer(total_time_ms=999), newcomer(total_time_ms="5000"),
+        {"participant_id": str(uuid.uuid4())}, {"total_time_ms": 5000}, newcomer(participant_id=7), [], "x")
+] + [
+    ("patch", "/v1/sessions/{id}/participants/{pid}", sent) for sent in (
+        {"add_ms": 5, "reason": "x"}, {"total_time_ms": 5, "reason": "x"}, {"add_ms": 5, "total_time_ms": 5, "reason": "x"}, {"reason": "x"},
+        {"add_ms": 5}, {"total_time_ms": 5}, {"add_ms": 5, "reason": ""}, {"add_ms": 5, "reason": "x" * 200}, {"add_ms": 5, "reason": "x" * 201},
+        {"add_ms": 5, "reason": 7}, {"add_ms": "5", "reason": "x"}, {"add_ms": 5.5, "reason": "x"}, {"total_time_ms": -1, "reason": "x"},
+        {"total_time_ms": 86_400_001, "reason": "x"}, {"add_ms": -86_400_001, "reason": "x"}, {"add_ms": 5, "reason": "x", "surprise": 1},
+        {"add_ms": 5, "reason": "x", "expected_version": 1}, {"total_time_ms": 86_400_000, "reason": "x"}, [], "x")
+] + [
+    ("post", "/v1/sessions", changed(sync_mode="per_group", **more)) for more in (
+        {}, {"groups": [{"group_id": str(uuid.uuid4()), "total_time_ms": 5000}]}, {"groups": []}, {"groups": {}}, {"groups": [1]},
+        {"groups": [{"group_id": str(uuid.uuid4())}]}, {"groups": [{"total_time_ms": 5000}]}, {"groups": [{"group_id": "x", "total_time_ms": 5000}]},
+        {"groups": [{"group_id": str(uuid.uuid4()), "total_time_ms": 999}]},
+        {"groups": [{"group_id": str(uuid.uuid4()), "total_time_ms": 5000, "members": []}]},
+        {"groups": [{"group_id": str(uuid.uuid4()), "total_time_ms": 5000, "members": ["x"]}]},
+        {"groups": [{"group_id": str(uuid.uuid4()), "total_time_ms": 5000, "members": "x"}]},
+        {"groups": [{"group_id": str(uuid.uuid4()), "total_time_ms": 5000, "surprise": 1}]})
+]
+
+
+@pytest.mark.parametrize("method,path,sent", OTHERS, ids=range(len(OTHERS)))
+def test_other_bodies_too(api, method, path, sent):
+    there = body()
+    api.call("post", "/v1/sessions", 201, json=there)
+    valid = api.validator(api.body_schema(method, path)).is_valid(sent)
+    good = 201 if method == "post" else 200
+    api.call(method, path, good if valid else 400, there["session_id"], pid=there["participants"][0]["participant_id"], json=sent)
 
 
 # --- the page -------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@
  *   create id= epoch= mode= total= inc= [tpc= max= owner= meta=] p=id,index,bank,group|-,out
  * ... [g=id,bank ... gm=group,item,id ...] [first=id adv=1 cycles= act= action= outcome=
  * penalty= winner=id] [tc=type delay= periods= period= moves= stage=moves,add,increment ...]
- * start, switch, pause, resume, complete, cancel, remove, delete  [v= cur= next=] read; recover
- * from=
+ * start, switch, pause, resume, complete, cancel, remove, delete  [v= cur= next=] read;
+ * adjust next= set=|add= add id= bank= [index= group=] recover from=
  *
  * Each change brings its audit record, some with a snapshot of the state after it, and "stored"
  * prints the fields as they are stored: what the records have to fold to.
@@ -93,6 +93,7 @@ hold_fold(const struct change *c, int64_t now)
     HOLD(ev.type == c->type && ev.reason == c->reason && ev.version == c->version);
     HOLD(ev.at_ms == c->at_ms && ev.server_time_ms == now);
     HOLD(ev.remaining_ms == c->remaining_ms && ev.elapsed_ms == c->elapsed_ms);
+    HOLD(strcmp(ev.note, c->note == NULL ? "" : c->note) == 0);
     HOLD(event_apply(&ev, &mirror, NULL) == RC_OK);
     hold_equal(&live, &mirror);
 }
@@ -135,22 +136,25 @@ hold_control(const struct participant *was, const struct participant *is)
 
 /* An hourglass loses no sand while both sides have some. */
 static void
-hold_hourglass(void)
+hold_hourglass(const struct change *c)
 {
     const struct participant *was = before.p, *is = live.p;
 
-    if (live.control.type != CONTROL_HOURGLASS || was[0].has_expired || was[1].has_expired)
+    if (live.control.type != CONTROL_HOURGLASS || c->type == EVENT_PARTICIPANT_ADJUSTED ||
+        was[0].has_expired || was[1].has_expired)
         return;
     HOLD(is[0].total_time_ms + is[1].total_time_ms ==
          was[0].total_time_ms + was[1].total_time_ms);
 }
 
-/* What a mode, an increment or a hand-over may do to somebody's bank and mark. */
+/* What a mode, an increment, a hand-over or a correction may do to somebody's bank and mark. */
 static void
-hold_bank(const struct participant *was, const struct participant *is, bool handed_over,
-          bool at_zero)
+hold_bank(const struct participant *was, const struct participant *is, const struct change *c,
+          bool is_about)
 {
-    int64_t grant = handed_over && !at_zero ? grant_max(was) : 0;
+    bool handed_over = c->type == EVENT_CYCLE_SWITCHED && is_about;
+    bool corrected = c->type == EVENT_PARTICIPANT_ADJUSTED && is_about;
+    int64_t grant = handed_over && c->expired < 0 ? grant_max(was) : 0;
     size_t place = (size_t)(is - live.p);
 
     if (live.mode != MODE_PER_PARTICIPANT) {
@@ -160,10 +164,10 @@ hold_bank(const struct participant *was, const struct participant *is, bool hand
         return;
     }
     HOLD(is->total_time_ms >= 0);
-    HOLD(is->total_time_ms <= was->total_time_ms + grant ||
+    HOLD(corrected || is->total_time_ms <= was->total_time_ms + grant ||
          live.control.type == CONTROL_HOURGLASS);
     hold_control(was, is);
-    HOLD(is->has_expired || !was->has_expired);
+    HOLD(corrected || is->has_expired || !was->has_expired);
     HOLD(is->has_expired == (control_left(&live, (int32_t)place, 0) == 0));
 }
 
@@ -177,17 +181,20 @@ is_of(int32_t expired, size_t k)
 }
 
 static void
-hold_group(size_t k)
+hold_group(size_t k, const struct change *c)
 {
     const struct group *was = &before.g[k], *is = &live.g[k];
+    bool corrected =
+        c->type == EVENT_PARTICIPANT_ADJUSTED && live.p[c->participant].group == (int32_t)k;
     int64_t used = 0;
 
     for (size_t i = 0; i < live.n; i++)
         used += live.p[i].group == (int32_t)k ? live.p[i].time_used_ms : 0;
     HOLD(is->time_used_ms == used);
-    HOLD(is->total_time_ms >= 0 && is->total_time_ms <= was->total_time_ms);
+    HOLD(is->total_time_ms >= 0 && (corrected || is->total_time_ms <= was->total_time_ms));
     HOLD(is->has_expired == (is->total_time_ms == 0));
-    HOLD(is->allotted_ms == was->allotted_ms && strcmp(is->id, was->id) == 0);
+    HOLD(corrected || is->allotted_ms == was->allotted_ms);
+    HOLD(strcmp(is->id, was->id) == 0);
     HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
 }
 
@@ -200,12 +207,14 @@ hold_participant(size_t k, const struct change *c)
     bool ended_turn = handed_over || (c->type == EVENT_SESSION_COMPLETED && is_about &&
                                       live.result.reason != REASON_COMPLETED);
 
-    hold_bank(was, is, handed_over, c->expired >= 0);
+    hold_bank(was, is, c, is_about);
     HOLD(is->time_used_ms >= was->time_used_ms);
     HOLD(is->cycle_count == was->cycle_count + (ended_turn ? 1 : 0));
     HOLD(is->out == was->out || (c->type == EVENT_PARTICIPANT_REMOVED && is_about) ||
          (is->out == OUT_ELIMINATED && is_of(c->expired, k)));
-    HOLD(is->allotted_ms == was->allotted_ms && is->index == was->index);
+    HOLD(is->allotted_ms == was->allotted_ms ||
+         (c->type == EVENT_PARTICIPANT_ADJUSTED && is_about));
+    HOLD(is->index == was->index);
     HOLD(strcmp(is->id, was->id) == 0);
     HOLD(is->dirty || memcmp(is, was, sizeof(*is)) == 0);
 }
@@ -252,18 +261,19 @@ hold_change(const struct change *c, int64_t now)
         HOLD(live.version == 1);
     } else {
         HOLD(live.version == before.version + 1);
-        HOLD(live.n == before.n);
+        HOLD(live.n == before.n + (c->type == EVENT_PARTICIPANT_ADDED ? 1 : 0));
         HOLD(c->at_ms >= before.updated_at);
         HOLD(live.updated_at ==
              (c->type == EVENT_SESSION_DELETED ? before.updated_at : c->at_ms));
         HOLD(!sync_status_is_terminal(before.status) || c->type == EVENT_SESSION_DELETED);
         HOLD(live.cycle_number >= before.cycle_number);
-        for (size_t k = 0; k < live.n; k++)
+        for (size_t k = 0; k < before.n; k++)
             hold_participant(k, c);
-        HOLD(live.n_groups == before.n_groups);
-        for (size_t k = 0; k < live.n_groups; k++)
-            hold_group(k);
-        hold_hourglass();
+        HOLD(live.n_groups == before.n_groups ||
+             (live.n > before.n && live.n_groups == before.n_groups + 1));
+        for (size_t k = 0; k < before.n_groups; k++)
+            hold_group(k, c);
+        hold_hourglass(c);
     }
     hold_times();
     hold_turn();
@@ -607,7 +617,8 @@ static enum command_type
 command_named(const char *word)
 {
     static const char *const words[COMMAND__MAX] = {
-        "", "start", "switch", "pause", "resume", "complete", "cancel", "remove", "delete",
+        "",       "start", "switch", "pause",  "resume", "complete",
+        "cancel", "add",   "adjust", "remove", "delete",
     };
 
     for (int i = COMMAND_NONE + 1; i < COMMAND__MAX; i++)
@@ -625,7 +636,19 @@ guard_take(struct command *cmd, const char *key, char *value)
         cmd->current_participant_id = value;
     else if (strcmp(key, "next") == 0)
         cmd->next_participant_id = cmd->participant_id = value;
-    else
+    else if (strcmp(key, "id") == 0)
+        cmd->participant_id = value;
+    else if (strcmp(key, "index") == 0)
+        cmd->newcomer.index = strtoll(value, NULL, 10);
+    else if (strcmp(key, "bank") == 0)
+        cmd->newcomer.total_time_ms = strtoll(value, NULL, 10);
+    else if (strcmp(key, "group") == 0)
+        cmd->newcomer.group_id = value;
+    else if (strcmp(key, "set") == 0 || strcmp(key, "add") == 0) {
+        cmd->correction.sets = *key == 's';
+        cmd->correction.ms = strtoll(value, NULL, 10);
+        cmd->correction.note = "a reason, in words \xe2\x82\xac";
+    } else
         HOLD(!"a key of a command");
 }
 
@@ -633,7 +656,7 @@ guard_take(struct command *cmd, const char *key, char *value)
 static bool
 run_command(enum command_type type, char *args, int64_t now, struct change *c, struct fail *f)
 {
-    struct command cmd = { .type = type, .grace_ms = GRACE_MS };
+    struct command cmd = { .type = type, .grace_ms = GRACE_MS, .newcomer.index = -1 };
     char *word;
 
     for (word = word_next(&args); word != NULL; word = word_next(&args)) {

@@ -20,7 +20,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
-UNITS = ("id", "row", "control", "session", "session_modes", "session_groups", "session_timeout", "session_row", "event", "session_json")
+UNITS = ("id", "row", "control", "session", "session_modes", "session_groups", "session_members", "session_timeout", "session_row", "event", "session_json")
 SOURCES = {path: path.read_text() for path in sorted((ROOT / "common").glob("*.c"))}
 
 # (file, text that occurs once in it, what stands there instead)
@@ -66,7 +66,9 @@ MUTANTS = [
     ("session.c", "    session_charge(s, now);\n    c->type = EVENT_SESSION_CANCELLED;",
      "    c->type = EVENT_SESSION_CANCELLED;"),
     ("session.c", "\"cannot be cancelled\",   { NO, DO, DO, DO,", "\"cannot be cancelled\",   { NO, DO, DO, NO,"),
-    ("session.c", "\"cannot be changed\",     { NO, DO, DO, DO,", "\"cannot be changed\",     { NO, DO, DO, NO,"),
+    ("session.c", "session_member_remove, MEMBERS,       { NO, DO, DO, DO,", "session_member_remove, MEMBERS,       { NO, DO, DO, NO,"),
+    ("session.c", "session_member_add,    MEMBERS,       { NO, DO, DO, DO,", "session_member_add,    MEMBERS,       { NO, DO, NO, DO,"),
+    ("session.c", "session_member_adjust, MEMBERS,       { NO, DO, DO, DO,", "session_member_adjust, MEMBERS,       { NO, NO, DO, DO,"),
     ("session_create.c", "s->n == 0 && mode_ops(s->mode)->has_turns", "s->n == 0"),
     ("id.c", "order != 0 ? order : x->place - y->place", "order != 0 ? order : y->place - x->place"),
     ("id.c", "int order = strcasecmp(x->id, y->id);", "int order = strcmp(x->id, y->id);"),
@@ -165,9 +167,9 @@ MUTANTS = [
     ("session_create.c", "s->max_cycles > 0 && s->mode != MODE_PER_CYCLE",
      "s->max_cycles > 5 && s->mode != MODE_PER_CYCLE"),
     ("session_create.c", "!has_turns && s->auto_advance", "false"),
-    ("session.c", "    session_charge(s, now);\n    s->p[place].out", "    s->p[place].out"),
-    ("session.c", "s->p[place].dirty = true;", ""),
-    ("session.c", "(int32_t)k != place && ", ""),
+    ("session_member.c", "    session_charge(s, now);\n    s->p[place].out", "    s->p[place].out"),
+    ("session_member.c", "s->p[place].dirty = true;", ""),
+    ("session_member.c", "(int32_t)k != place && ", ""),
     ("session.c", "s->first >= 0 && s->p[s->first].out == OUT_NONE", "s->first >= 0"),
     ("session.c", "now - s->handed_over_at >= cmd->grace_ms", "now - s->handed_over_at > cmd->grace_ms"),
     ("session.c", "cmd->type != COMMAND_SWITCH || cmd->expected_version != 0 ||", "cmd->type != COMMAND_SWITCH ||"),
@@ -250,6 +252,33 @@ MUTANTS = [
     ("control.c", "s->p[k].stage > s->control.n_stages", "false"),
     ("session_create.c", "s->increment_ms = s->control.increment_ms;", "s->increment_ms = 0;"),
     ("session_row.c", "if (is_new && s->control.type != CONTROL_NONE) {", "if (s->control.type != CONTROL_NONE && false) {"),
+    ("session_member.c", "    session_charge(s, now);\n    if (index < 0)", "    if (index < 0)"),
+    ("session_member.c", "index = index_highest(s) + 1;", "index = index_highest(s);"),
+    ("session_member.c", "p->total_time_ms = p->allotted_ms = cmd->newcomer", "p->total_time_ms = cmd->newcomer"),
+    ("session_member.c", "g->total_time_ms = g->allotted_ms = p->total_time_ms;", "g->total_time_ms = p->total_time_ms;"),
+    ("session_member.c", "    p->dirty = true;\n", ""),
+    ("session_member.c", "    g->dirty = true;\n", ""),
+    ("session_member.c", "cmd->newcomer.group_id != NULL ? cmd->newcomer.group_id : cmd->participant_id", "cmd->participant_id"),
+    ("session_member.c", "if (session_find(s, cmd->participant_id) >= 0)", "if (false)"),
+    ("session_member.c", "s->n >= SESSION_PARTICIPANTS_MAX", "s->n > SESSION_PARTICIPANTS_MAX"),
+    ("session_member.c", "    if (s->n == 0)\n", "    if (false)\n"),
+    ("session_member.c", "    session_charge(s, now);\n    had", "    had"),
+    ("session_member.c", "by -= *clock.bank;", "by -= 0;"),
+    ("session_member.c", "*clock.bank + by < 0 || ", ""),
+    ("session_member.c", "*clock.bank + by > SESSION_BANK_MAX", "*clock.bank + by >= SESSION_BANK_MAX"),
+    ("session_member.c", "*clock.allotted + by > 0 ? *clock.allotted + by : 0", "*clock.allotted + by"),
+    ("session_member.c", "mode_ops(s->mode)->left(s, place, 0) == 0;", "false;"),
+    ("session_member.c", "*clock.dirty = true;", ""),
+    ("session_member.c", "had > 0 && span_running(s) == 0", "span_running(s) == 0"),
+    ("session_member.c", "had > 0 && span_running(s) == 0", "false"),
+    ("session_member.c", "c->note = cmd->correction.note;", ""),
+    ("session_change.c", "s->emptied = false;", ""),
+    ("session_clock.c", "    if (now_ms < s->updated_at)\n        now_ms = s->updated_at;\n", ""),
+    ("mode.c", "s->emptied || !mode_ops(s->mode)->has_turns", "s->emptied"),
+    ("mode.c", "s->emptied || !mode_ops(s->mode)->has_turns", "!mode_ops(s->mode)->has_turns"),
+    ("mode.c", "return place == s->active;", "return true;"),
+    ("session_member.c", "    control_set_up(s, p);\n", ""),
+    ("session_member.c", "s->control.type == CONTROL_HOURGLASS", "false"),
 ]
 
 

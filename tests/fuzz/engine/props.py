@@ -25,7 +25,7 @@ ENDED_TTL = 3600000
 BATCH = 2500
 T0 = 1795362403096
 OUT = {"": 0, "removed": 1, "eliminated": 2}
-NOT_BUILT = {"add", "adjust"}  # what the engine cannot do yet, and is not asked for
+NOT_BUILT = set()  # what the engine cannot do yet, and is not asked for
 
 
 def uuid(rng):

@@ -66,7 +66,13 @@ static void
 apply(struct session *s, enum command_type type, int64_t now, struct change *c)
 {
     struct command cmd = { .type = type,
-                           .participant_id = s->n == 0 ? s->id : s->p[s->n - 1].id };
+                           .newcomer = { .index = (int64_t)draw(9) - 1, .total_time_ms = 1000 },
+                           .correction = { .sets = draw(2) == 0,
+                                           .ms = (int64_t)draw(5000) - 1 } };
+    char id[ID_LEN + 1];
+
+    id_uuid4(id);
+    cmd.participant_id = s->n == 0 || type == COMMAND_ADD ? id : s->p[draw(s->n)].id;
 
     if (session_command(s, &cmd, now, c, NULL) != RC_OK)
         c->type = EVENT_NONE;
@@ -275,7 +281,7 @@ broken_bytes_are_refused_or_harmless(void **state)
         buf_clear(&event);
         event_snapshot(&lines, &s);
         if (c.type == EVENT_NONE)
-            c = (struct change){ EVENT_SESSION_PAUSED, REASON_NONE, 2, T0, 0, -1, 1, 1 };
+            c = (struct change){ EVENT_SESSION_PAUSED, REASON_NONE, 2, T0, 0, -1, 1, 1, NULL };
         event_encode(&event, &s, &c, T0 + 5, "actor", draw(2) == 0);
         for (int i = 0; i < 5; i++) {
             feed_lines(&lines);

@@ -539,6 +539,75 @@ test_what_is_spared_is_not_missed(void **state)
     buf_fini(&out);
 }
 
+static bool
+has_b(struct json_object *obj)
+{
+    return body_has(obj, "b");
+}
+
+static bool
+has_a(struct json_object *obj)
+{
+    return body_has(obj, "a");
+}
+
+static const struct field either_fields[] = {
+    { .name = "a",
+      .type = F_INT,
+      .required = true,
+      .spared = has_b,
+      .spared_schema = "{\"required\":[\"b\"]}",
+      .excludes = "b" },
+    { .name = "b",
+      .type = F_INT,
+      .required = true,
+      .spared = has_a,
+      .spared_schema = "{\"required\":[\"a\"]}" },
+    { .type = F_END },
+};
+
+static void
+test_exactly_one_of_two(void **state)
+{
+    static const struct {
+        const char *text, *faults;
+    } cases[] = {
+        { "{\"a\":1}", NULL },
+        { "{\"b\":1}", NULL },
+        { "{\"a\":1,\"b\":1}", "[{\"field\":\"a\",\"message\":\"Only one of a and b can be "
+                               "given\",\"code\":\"invalid_value\"}]" },
+        { "{}", "[{\"field\":\"a\",\"message\":\"Invalid input: expected number, received "
+                "undefined\",\"code\":\"invalid_type\"},{\"field\":\"b\",\"message\":\"Invalid "
+                "input: expected number, received undefined\",\"code\":\"invalid_type\"}]" },
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1 << 16);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fail f = { .rc = RC_OK };
+        struct arena *mem = arena_new(4096);
+        struct json_object *json = NULL;
+        struct body b;
+
+        assert_int_equal(json_parse(cases[i].text, strlen(cases[i].text), &json, &f), RC_OK);
+        assert_int_equal(body_check(&b, either_fields, json, true, mem, &f),
+                         cases[i].faults == NULL ? RC_OK : RC_VALIDATION);
+        buf_clear(&out);
+        issues_json(&out, b.issues);
+        if (cases[i].faults != NULL)
+            assert_string_equal(buf_cstr(&out), cases[i].faults);
+        json_object_put(json);
+        arena_free(mem);
+    }
+    buf_clear(&out);
+    field_schema(&out, either_fields);
+    assert_non_null(strstr(buf_cstr(&out), "\"required\":[\"a\"]}]},{\"not\":{\"required\":"));
+    assert_non_null(
+        strstr(buf_cstr(&out), "{\"not\":{\"required\":[\"a\",\"b\"]}},{\"anyOf\":"));
+    buf_fini(&out);
+}
+
 static void
 test_schema(void **state)
 {
@@ -721,6 +790,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_issues_as_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_fault_before_any_check, setup, teardown),
         cmocka_unit_test(test_what_is_spared_is_not_missed),
+        cmocka_unit_test(test_exactly_one_of_two),
         cmocka_unit_test(test_schema),
         cmocka_unit_test(test_an_object_is_checked_as_the_kind_it_says),
         cmocka_unit_test(test_schema_of_an_object_of_several_kinds),

@@ -190,12 +190,13 @@ struct cell {
     {                                                         \
         from, COMMAND_COMPLETE, RC_OK, EVENT_NONE, from, NULL \
     }
-#define ENDED(from)                                           \
-    REFUSED(from, COMMAND_START, "cannot be started"),        \
-        REFUSED(from, COMMAND_SWITCH, "not running"),         \
-        REFUSED(from, COMMAND_PAUSE, "cannot be paused"),     \
-        REFUSED(from, COMMAND_RESUME, "cannot be resumed"),   \
-        REFUSED(from, COMMAND_CANCEL, "cannot be cancelled"), \
+#define ENDED(from)                                                            \
+    REFUSED(from, COMMAND_START, "cannot be started"),                         \
+        REFUSED(from, COMMAND_SWITCH, "not running"),                          \
+        REFUSED(from, COMMAND_PAUSE, "cannot be paused"),                      \
+        REFUSED(from, COMMAND_RESUME, "cannot be resumed"),                    \
+        REFUSED(from, COMMAND_CANCEL, "cannot be cancelled"),                  \
+        REFUSED(from, COMMAND_ADD, NULL), REFUSED(from, COMMAND_ADJUST, NULL), \
         REFUSED(from, COMMAND_REMOVE, NULL), UNCHANGED(from), GONE(from)
 
 /* clang-format off */
@@ -224,6 +225,12 @@ static const struct cell cells[] = {
     { STATUS_PAUSED, COMMAND_REMOVE, RC_OK, EVENT_PARTICIPANT_REMOVED, STATUS_PAUSED, NULL },
     { STATUS_PAUSED, COMMAND_CANCEL, RC_OK, EVENT_SESSION_CANCELLED, STATUS_CANCELLED, NULL },
     GONE(STATUS_PAUSED),
+    { STATUS_PENDING, COMMAND_ADD, RC_OK, EVENT_PARTICIPANT_ADDED, STATUS_PENDING, NULL },
+    { STATUS_PENDING, COMMAND_ADJUST, RC_OK, EVENT_PARTICIPANT_ADJUSTED, STATUS_PENDING, NULL },
+    { STATUS_RUNNING, COMMAND_ADD, RC_OK, EVENT_PARTICIPANT_ADDED, STATUS_RUNNING, NULL },
+    { STATUS_RUNNING, COMMAND_ADJUST, RC_OK, EVENT_PARTICIPANT_ADJUSTED, STATUS_RUNNING, NULL },
+    { STATUS_PAUSED, COMMAND_ADD, RC_OK, EVENT_PARTICIPANT_ADDED, STATUS_PAUSED, NULL },
+    { STATUS_PAUSED, COMMAND_ADJUST, RC_OK, EVENT_PARTICIPANT_ADJUSTED, STATUS_PAUSED, NULL },
     ENDED(STATUS_COMPLETED),
     ENDED(STATUS_EXPIRED),
     ENDED(STATUS_CANCELLED),
@@ -233,7 +240,8 @@ static const struct cell cells[] = {
 #define CELLS (sizeof(cells) / sizeof(*cells))
 
 static const char *const command_words[COMMAND__MAX] = {
-    "", "start", "switch", "pause", "resume", "complete", "cancel", "remove", "delete",
+    "",       "start", "switch", "pause",  "resume", "complete",
+    "cancel", "add",   "adjust", "remove", "delete",
 };
 
 /* A session in each status. */
@@ -269,7 +277,10 @@ static void
 transition(void **state)
 {
     const struct cell *cell = *state;
-    struct command cmd = { .type = cell->command, .participant_id = BERT };
+    struct command cmd = { .type = cell->command,
+                           .participant_id = cell->command == COMMAND_ADD ? CARL : BERT,
+                           .newcomer = { .index = 7, .total_time_ms = 1000 },
+                           .correction = { .ms = 5, .note = "a test" } };
     struct fail f = { .rc = RC_OK };
     struct session s, before;
     struct change c;
