@@ -18,6 +18,8 @@ What the specification leaves open, and what is held here:
   canadian    a move counts for the block when the bank is 0 at its hand-over. A correction moves
               the bank, and the block waits as it is. A bank of 0 is not zero while the
               block has time.
+  warnings    what clients see has to come down to the value from above: a period of byoyomi that
+              begins above it counts though the bank was below.
   stages      a stage's own add_ms comes after its own moves, on top of its increment; the last
               stage has no moves and its add_ms is never granted. `stage` counts from 1.
 """
@@ -63,6 +65,14 @@ class Clock:
     def counters(self):
         return {}
 
+    def falls(self):
+        """(in how many ms, from where) for each fall to zero of what is shown."""
+        return [(0, self.bank)]
+
+    def crosses(self, value):
+        """In how many ms the shown time comes down to `value` from above, or None."""
+        return next((wait + top - value for wait, top in self.falls() if top > value), None)
+
     def then(self, ms):
         """The same clock after running on for so long."""
         later = object.__new__(type(self))
@@ -86,6 +96,9 @@ class Delay(Clock):
     def can_run(self):
         return self.bank + self.free()
 
+    def falls(self):
+        return [(self.free(), self.bank)]
+
     def counters(self):
         return {"delay_left_ms": self.free()}
 
@@ -108,6 +121,9 @@ class Overtime(Clock):
     def can_run(self):
         return self.bank + self.over
 
+    def falls(self):
+        return [(0, self.bank), (self.bank, self.over)]
+
 
 class Byoyomi(Overtime):
     def __init__(self, bank, rule):
@@ -125,6 +141,13 @@ class Byoyomi(Overtime):
         if self.bank or not self.over:
             return self.bank
         return (self.over - 1) % self.rule["period_ms"] + 1
+
+    def falls(self):
+        """The bank, what is left of the running period, and one of those behind it."""
+        period = self.rule["period_ms"]
+        running = (self.over - 1) % period + 1 if self.over else 0
+        behind = period if self.over > running else 0
+        return [(0, self.bank), (self.bank, running), (self.bank + running, behind)]
 
     def counters(self):
         return {"periods_left": self.whole_periods()}

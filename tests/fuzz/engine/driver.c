@@ -330,6 +330,22 @@ change_done(const struct change *c, int64_t now)
         is_there = false;
 }
 
+/* What the running clock will cross. */
+static void
+print_warnings(void)
+{
+    struct warning due[SESSION_WARNINGS_MAX];
+    size_t n = is_there ? session_warnings(&live, due) : 0;
+
+    buf_str(&out, ",\"warnings\":[");
+    for (size_t k = 0; k < n; k++) {
+        HOLD(due[k].at_ms >= live.updated_at && due[k].at_ms < session_deadline(&live));
+        buf_printf(&out, "%s[%" PRId64 ",%" PRId64 "]", k > 0 ? "," : "", due[k].at_ms,
+                   due[k].threshold_ms);
+    }
+    buf_char(&out, ']');
+}
+
 static void
 print_end(const struct fail *f, bool switched, int32_t expired, int64_t now)
 {
@@ -349,6 +365,7 @@ print_end(const struct fail *f, bool switched, int32_t expired, int64_t now)
         session_switch_json(&out, &live, expired, now);
     else
         buf_str(&out, "null");
+    print_warnings();
     if (is_there) {
         buf_printf(&out,
                    ",\"wakeup\":%" PRId64 ",\"state\":", session_due_at(&live, ENDED_TTL_MS));

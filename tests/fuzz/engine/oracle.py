@@ -100,6 +100,8 @@ class Session:
         self.history = [Entry(now, "create", None, {})]
         self.newest = {"create": 0}  # of each kind
         self.status, self.holder, self.touched = "pending", None, now
+        self.warn_at = sorted(set(body.get("warn_at_ms", [10000])))
+        self.crossed = set()  # in this turn
         self.known = {}  # figures that were worked out since the last change
         self.stretch = None, None  # since when, and who, as far as the history was read
         self.spent, self.given, self.turns = {}, {}, []
@@ -160,6 +162,8 @@ class Session:
 
     def read(self, entry):
         """Read one more entry: whose turn it is, who stands at the clock since when, who is out."""
+        if entry.what in TURNS:
+            self.crossed = set()
         self.newest[entry.what] = self.version - 1
         self.status = STATUS.get(entry.what, self.status)
         if entry.what in TURNS + ENDS:
@@ -247,8 +251,17 @@ class Session:
             return later
         return clock
 
+    def warnings(self):
+        """[instant, value] for each that the running clock will cross."""
+        clock = None if self.status != "running" else self.clock(self.clock_at(self.holder))
+        if clock is None:
+            return []
+        due = [(clock.crosses(value), value) for value in self.warn_at if value not in self.crossed]
+        return sorted([self.touched + wait, value] for wait, value in due if wait is not None)
+
     def burn(self, at):
         """The open stretch ends."""
+        self.crossed |= {value for instant, value in self.warnings() if instant <= at}
         self.clocks = [self.clock(k, at) for k in range(len(self.clocks))]
 
     def move(self, entry, giver):
@@ -708,7 +721,7 @@ class Session:
             "paused_at": iso(self.last("pause").at) if self.status == "paused" else None,
             "paused_total_ms": self.paused(self.touched),
             "auto_advance": self.advances,
-            "warn_at_ms": sorted(set(self.body.get("warn_at_ms", [10000]))),
+            "warn_at_ms": self.warn_at,
             "epoch": b["epoch"],
             "server_time": iso(now),
         }

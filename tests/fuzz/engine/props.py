@@ -281,6 +281,7 @@ class Life:
             "error": error,
             "switch": switch,
             "wakeup": (s.deadline() or s.last_resort()) if alive else 0,
+            "warnings": s.warnings() if alive else [],
             "state": s.state(self.now) if alive else None,
         })
 
@@ -499,7 +500,8 @@ def compare(job):
                 explain(seed, life, k, got)
                 return None
             for outcome in [c["type"] for c in got["changes"]] + \
-                    [got["error"]["code"] if got["error"] else "fine"]:
+                    [got["error"]["code"] if got["error"] else "fine"] + \
+                    ["warning"] * len(got["warnings"]):
                 seen[outcome] = seen.get(outcome, 0) + 1
         fault = trail.fault(json.loads(next(answers, b'{"stored":""}'))["stored"])
         if fault is not None:

@@ -177,6 +177,39 @@ def test_control_goes_with_a_timed_hand_over():
     assert expiry(s, 24000) == ("session_expired", 24000, 0)
 
 
+def crossed(rule, banks, values):
+    return game(rule, banks, warn_at_ms=values).warnings()
+
+
+def test_warning_comes_when_the_clock_crosses_a_value():
+    plain_rule = {"type": "fischer", "increment_ms": 0}
+    assert crossed(plain_rule, (10000, 10000), [5000, 1000, 5000]) == [[5000, 5000], [9000, 1000]]
+    assert crossed(plain_rule, (1000, 10000), [1000, 2000]) == []
+    assert crossed({"type": "delay", "delay_ms": 3000}, (10000, 10000), [5000, 12000]) == [[8000, 5000]]
+
+
+def test_warning_of_a_byoyomi_clock_may_come_in_a_period():
+    rule = {"type": "byoyomi", "periods": 2, "period_ms": 3000}
+    assert crossed(rule, (1000, 9000), [500, 1000, 2000, 4000]) == [[500, 500], [2000, 2000], [3000, 1000]]
+    s = game(rule, (1000, 9000), warn_at_ms=[1000, 2000])
+    s.command("pause", 3500)
+    assert s.warnings() == []
+    s.command("resume", 4000)
+    assert s.warnings() == []
+    s.command("switch", 4000)
+    s.command("switch", 4000)
+    assert s.warnings() == [[5000, 2000], [6000, 1000]]
+
+
+def test_warning_comes_once_in_a_turn():
+    s = game({"type": "fischer", "increment_ms": 0}, warn_at_ms=[5000, 1000])
+    s.command("adjust", 5000, nxt="a", add_ms=3000)
+    assert s.warnings() == [[12000, 1000]]
+    s.command("switch", 6000)
+    s.command("switch", 6000)
+    assert s.warnings() == [[8000, 5000], [12000, 1000]]
+
+
 def test_adjusting_moves_the_bank_and_what_was_allotted():
     s = game({"type": "fischer", "increment_ms": 0})
     change = s.command("adjust", 3000, nxt="a", add_ms=500)

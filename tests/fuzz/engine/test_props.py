@@ -19,7 +19,7 @@ def test_engine_agrees_with_oracle():
     assert done.returncode == 0
     for outcome in ("cycle_switched", "participant_expired", "session_deleted", "session_resumed",
                     "session_completed", "session_cancelled", "session_expired", "participant_removed",
-                    "folded", "CONFLICT", "INVALID_STATE_TRANSITION", "VALIDATION_ERROR"):
+                    "folded", "warning", "CONFLICT", "INVALID_STATE_TRANSITION", "VALIDATION_ERROR"):
         assert outcome in done.stdout
 
 
