@@ -7,8 +7,12 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
 
+import answers  # noqa: E402
 import watch  # noqa: E402
 from stack import Stack  # noqa: E402
+
+
+answers.listen(watch.strange)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +46,7 @@ def make_stack():
 
 @pytest.fixture(autouse=True)
 def no_complaints(request):
-    """The test after which a program complained is the one that fails, or which heard what is not described."""
+    """The test after which a program complained is the one that fails, or which got what is not described."""
     yield
     said, watch.strange[:] = watch.strange[:], []
     assert said == []

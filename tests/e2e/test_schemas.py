@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 import requests
 
+import answers
 import frames
 from watch import body, watch
 
@@ -194,3 +195,30 @@ def test_frames_that_are_not_described_are_noticed(stack):
         assert described.faults(sent_by, {**good, "surprise": 1})
         assert described.faults("client" if sent_by == "server" else "server", good)
     assert described.faults("server", {"type": "DANCE"}) and described.faults("server", [])
+
+
+class Said:
+    """An answer as `requests` gives it."""
+
+    def __init__(self, status, body):
+        self.status_code, self.body = status, body
+        self.content = self.text = str(body)
+
+    def json(self):
+        return self.body
+
+
+def test_answers_that_are_not_described_are_noticed(stack):
+    """The check that conftest.py makes of every answer would see these; the suite runs under it."""
+    assert requests.Session.send.__module__ == "answers"
+    described = answers.Answers(describe(stack)[0])
+    path = f"/v1/sessions/{UUID}"
+    good = requests.post(stack.base_url + "/v1/sessions", json=body(), timeout=10).json()
+    assert described.faults("GET", path, Said(200, good)) == []
+    for name in ("/api" + path[3:], "/api" + path):
+        assert described.faults("GET", name, Said(200, {"data": {**good["data"], "surprise": 1}}))
+    assert described.faults("GET", path, Said(200, {"data": {k: v for k, v in good["data"].items() if k != "epoch"}}))
+    assert described.faults("GET", path, Said(200, {"data": {**good["data"], "version": "1"}}))
+    assert described.faults("GET", path, Said(418, {}))
+    assert described.faults("DELETE", path, Said(204, "text"))
+    assert described.faults("POST", "/v1/sessions/batch", Said(200, good))
