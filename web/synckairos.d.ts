@@ -325,6 +325,13 @@ export class SyncKairosError extends Error {
   readonly requestId?: string;
 }
 
+/** Which state an event goes with, and the server's instant of it (epoch ms). */
+export interface Stamp {
+  version?: number;
+  epoch?: string;
+  timestamp?: number;
+}
+
 export interface WatchEvents {
   /** The socket is open; a state follows by itself. */
   connected: (info: { attempt: number }) => void;
@@ -335,13 +342,20 @@ export interface WatchEvents {
   /** The session was deleted; the watch has ended. */
   deleted: (info: { sessionId: string; epoch?: string; version?: number }) => void;
   /** A clock reached zero on the server; once per expiry. */
-  expired: (info: {
+  expired: (info: Stamp & {
     participantId?: string;
+    groupId?: string;
     actionApplied?: string | null;
-    version?: number;
-    epoch?: string;
-    timestamp?: number;
   }) => void;
+  /** A clock has come down to one of `warn_at_ms`; neither id in global and count_up. */
+  warning: (info: Stamp & {
+    participantId?: string;
+    groupId?: string;
+    remainingMs: number;
+    thresholdMs: number;
+  }) => void;
+  /** auto_action: what is to be done for somebody whose time is up. */
+  action: (info: Stamp & { participantId?: string; action?: string }) => void;
   /**
    * The socket is up, but the server cannot reach its store, or can again: until then nothing
    * new arrives and no command can be carried out. Known within about 3 s.

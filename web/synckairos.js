@@ -62,6 +62,9 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const backoff = (n, cap) => Math.min(cap, BACKOFF_MS * 2 ** n) * (0.5 + Math.random() / 2);
 const key = (id) => String(id).toLowerCase();
 
+/** Which state a message goes with, and when that was made. */
+const stamp = ({ version, epoch, timestamp }) => ({ version, epoch, timestamp });
+
 /** The same session? What follows the point in an epoch only counts restarts of the store. */
 const sameLife = (a, b) => (a.epoch ?? '').split('.')[0] === (b.epoch ?? '').split('.')[0];
 
@@ -212,6 +215,31 @@ export function elapsedAt(state, at) {
   if (state.time_elapsed_ms === undefined) return NaN;
   if (state.status !== 'running' || Number.isNaN(at)) return state.time_elapsed_ms;
   return state.time_elapsed_ms + Math.max(0, at - Date.parse(state.server_time));
+}
+
+/** What a group has, by what its first member shows. */
+function groupAfter(group, state, at) {
+  const p = participantOf(state, group.members[0]);
+  const active = key(state.active_group_id) === key(group.group_id);
+  const left = p.time_remaining_ms;
+  return { ...group, time_remaining_ms: left, total_time_ms: left + (active ? openAt(state, at) : 0) };
+}
+
+/** A known state after a switch whose answer is `part`: that says nothing of the session's clock. */
+function withSwitch(known, part) {
+  const { deadline_at: _, ...before } = known; // that of the turn that has ended
+  const at = Date.parse(part.server_time);
+  const state = { ...before, ...part };
+  const turn = known.time_per_cycle_ms ?? known.total_time_ms;
+  if (known.sync_mode === 'per_cycle') state.time_remaining_ms = turn - openAt(state, at);
+  else if (known.time_remaining_ms !== undefined) state.time_remaining_ms = shownAt(known, at);
+  if (known.time_elapsed_ms !== undefined) state.time_elapsed_ms = elapsedAt(known, at);
+  if (known.groups) {
+    const p = participantOf(state, state.active_participant_id);
+    state.active_group_id = p ? (p.group_id ?? p.participant_id) : null;
+    state.groups = known.groups.map((group) => groupAfter(group, state, at));
+  }
+  return state;
 }
 
 export class SyncKairosError extends Error {
@@ -443,6 +471,10 @@ class SessionWatch {
         return this.#ponged(m, at);
       case 'TIME_EXPIRED':
         return this.#timedOut(m);
+      case 'TIME_WARNING':
+        return this.#warned(m);
+      case 'ACTION':
+        return this.#emit('action', { ...stamp(m), participantId: m.participant_id, action: m.action });
       case 'SESSION_DELETED':
         return this.#deleted(m);
       case 'SERVER_DRAINING':
@@ -479,11 +511,20 @@ class SessionWatch {
       return;
     this.#expiredVersion = m.version ?? 0;
     this.#emit('expired', {
+      ...stamp(m),
       participantId: m.expired_participant_id,
+      groupId: m.expired_group_id,
       actionApplied: m.action_applied,
-      version: m.version,
-      epoch: m.epoch,
-      timestamp: m.timestamp,
+    });
+  }
+
+  #warned(m) {
+    this.#emit('warning', {
+      ...stamp(m),
+      participantId: m.participant_id,
+      groupId: m.group_id,
+      remainingMs: m.time_remaining_ms,
+      thresholdMs: m.threshold_ms,
     });
   }
 
@@ -956,8 +997,8 @@ export class SyncKairosClient {
     const id = key(part.session_id);
     const known = this.#known.get(id)?.state;
     if (known && sameLife(known, part) && isNewer(part, known)) {
-      const { deadline_at: _, ...before } = known; // that of the turn that has ended
-      this.#remember({ ...before, ...part }, true, part.participants && 'REST');
+      const state = part.participants ? withSwitch(known, part) : { ...known, ...part };
+      this.#remember(state, true, part.participants && 'REST');
     }
     for (const watch of this.#watches) {
       if (key(watch.sessionId) !== id || watch.connected) continue;

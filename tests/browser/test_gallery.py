@@ -241,6 +241,19 @@ def test_an_exam_ends_on_every_screen_at_once(stack, windows):
         assert window.find(".time").text == "0.0" and window.find(".note").text == "Pens down"
 
 
+def test_an_exam_warns_on_every_screen(stack, windows):
+    one = windows(url(stack, "exam"))
+    wait(one, lambda s: s["view"] == "setup", "the form")
+    one.js("const m = document.querySelector('[name=minutes]:checked'); m.value = '1.02'")
+    one.click("#create")
+    wait(one, lambda s: s["status"] == "pending", "the exam")
+    two = windows(one.driver.current_url)
+    wait(two, lambda s: s["version"] == 1, "the exam")
+    one.click("#primary")
+    for window in (one, two):
+        wait(window, lambda s: window.find("#warning").text == "1 minute left", "the warning")
+
+
 def test_a_team_shares_its_bank(stack, windows):
     one = create(stack, windows, "team")
     two = windows(one.driver.current_url, size=(390, 844), phone=True)

@@ -3,8 +3,9 @@
 import { $, h, write } from './dom.js';
 import { Face } from './face.js';
 import { SessionPage } from './session-page.js';
-import { clockTime, countdown } from './words.js';
+import { clockTime, count, countdown } from './words.js';
 
+const WARNINGS = [60000, 300000, 600000, 1800000];
 const face = new Face($('face'));
 
 const page = new SessionPage({
@@ -15,10 +16,18 @@ const page = new SessionPage({
     return {
       sync_mode: 'global',
       total_time_ms: Number(form.get('minutes')) * 60000,
+      warn_at_ms: WARNINGS,
       metadata: { subject: String(form.get('subject')).trim() },
     };
   },
+  opened(watch) {
+    watch.on('warning', ({ thresholdMs }) => {
+      write($('warning'), `${left(thresholdMs)} left`);
+      $('warning').hidden = false;
+    });
+  },
   draw(state) {
+    if (state.status !== 'running') $('warning').hidden = true;
     write($('subject'), state.metadata?.subject ?? 'Exam');
     write($('until'), until(state));
     $('finish').disabled = !['running', 'paused'].includes(state.status);
@@ -39,6 +48,8 @@ const page = new SessionPage({
     return text;
   },
 });
+
+const left = (ms) => (ms < 60000 ? count(ms / 1000, 'second') : count(ms / 60000, 'minute'));
 
 function until(state) {
   if (state.status === 'running') return `Ends at ${clockTime(state.deadline_at)}`;

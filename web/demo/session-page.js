@@ -7,6 +7,7 @@
  *   title, noun, mode      "Stopwatch", "stopwatch", "count_up"
  *   create(form, problem)  the create body of its form, or null; see create-form.js
  *   draw(state)            the state is another one
+ *   opened(watch)          a session is followed (may be left out)
  *   frame(state)           only what depends on the time; returns the clock's text for the title
  * and its document has #setup with #setup-form, #create and #setup-error, and #session.
  * sessionPage in the console is what a window believes.

@@ -228,3 +228,104 @@ test('a token goes with every request, a fresh one where it is made anew', async
   await done(client.get(S));
   assert.ok(!('Authorization' in server.requests.at(-1).headers));
 });
+
+/** A watch on `known`, which hears nothing, and the answer to a switch `ms` after T0. */
+async function switched(known, ms, answer = {}) {
+  const T0 = Date.UTC(2026, 10, 22, 12);
+  const iso = (at) => new Date(T0 + at).toISOString();
+  const base = {
+    session_id: S,
+    status: 'running',
+    version: 2,
+    epoch: 'e.1',
+    cycle_number: 1,
+    cycle_started_at: iso(0),
+    server_time: iso(0),
+    participants: [],
+    active_participant_id: null,
+    ...known,
+  };
+  const part = {
+    session_id: S,
+    epoch: 'e.1',
+    status: 'running',
+    version: 3,
+    cycle_number: 2,
+    participants: base.participants,
+    active_participant_id: base.active_participant_id,
+    cycle_started_at: iso(ms),
+    server_time: iso(ms + 10),
+    ...answer,
+  };
+  connect({
+    WebSocket: class {
+      close() {}
+    },
+    fetch: async (url, { method }) => ({
+      ok: true,
+      status: 200,
+      headers: { get: () => null },
+      text: async () => JSON.stringify({ data: method === 'GET' ? base : part }),
+    }),
+  });
+  await done(client.get(S));
+  const watch = client.watch(S);
+  const states = [];
+  watch.on('state', (state) => states.push(state));
+  await done(client.switch(S));
+  client.close();
+  return states.find((state) => state.version === 3);
+}
+
+test('the answer of a switch leaves the clock of the whole session true', async () => {
+  const exam = await switched({ sync_mode: 'global', time_remaining_ms: 60000 }, 5000);
+  assert.equal(exam.time_remaining_ms, 54990);
+  const run = await switched(
+    { sync_mode: 'count_up', time_elapsed_ms: 1000, time_remaining_ms: 9000 },
+    5000,
+  );
+  assert.deepEqual([run.time_elapsed_ms, run.time_remaining_ms], [6010, 3990]);
+  const quiz = await switched(
+    { sync_mode: 'per_cycle', time_per_cycle_ms: 20000, time_remaining_ms: 20000 },
+    5000,
+  );
+  assert.equal(quiz.time_remaining_ms, 19990, 'a new turn');
+});
+
+test('the answer of a switch leaves the clocks of the groups true', async () => {
+  const [red, blue] = ['e1', 'e2'].map((x) => `${x}${A.slice(2)}`);
+  const group = (group_id, member) => ({
+    group_id,
+    members: [member],
+    total_time_ms: 60000,
+    time_remaining_ms: 60000,
+  });
+  const player = (participant_id, group_id, time_remaining_ms) => ({
+    participant_id,
+    group_id,
+    time_remaining_ms,
+    total_time_ms: 60000,
+  });
+  const state = await switched(
+    {
+      sync_mode: 'per_group',
+      groups: [group(red, A), group(blue, B)],
+      active_group_id: red,
+      active_participant_id: A,
+      participants: [player(A, red, 60000), player(B, blue, 60000)],
+    },
+    5000,
+    {
+      active_participant_id: B,
+      participants: [player(A, red, 55000), player(B, blue, 59990)],
+    },
+  );
+  assert.equal(state.active_group_id, blue);
+  assert.deepEqual(
+    state.groups.map((g) => [g.time_remaining_ms, g.total_time_ms]),
+    [
+      [55000, 55000],
+      [59990, 60000],
+    ],
+  );
+});

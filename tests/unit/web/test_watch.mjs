@@ -283,6 +283,36 @@ test('an expiry is told once', async () => {
   );
 });
 
+test('warnings and actions are told as they come', async () => {
+  const { watch } = follow();
+  const log = [];
+  watch.on('warning', (info) => log.push(info));
+  watch.on('action', (info) => log.push(info));
+  await world.run(100);
+  const about = { sessionId: S, epoch: server.state.epoch, version: 3, timestamp: 17 };
+  all[0].push({
+    type: 'TIME_WARNING',
+    ...about,
+    participant_id: A,
+    time_remaining_ms: 9990,
+    threshold_ms: 10000,
+  });
+  all[0].push({ type: 'ACTION', ...about, version: 4, participant_id: B, action: 'fold' });
+  const { epoch } = server.state;
+  assert.deepEqual(log, [
+    {
+      version: 3,
+      epoch,
+      timestamp: 17,
+      participantId: A,
+      groupId: undefined,
+      remainingMs: 9990,
+      thresholdMs: 10000,
+    },
+    { version: 4, epoch, timestamp: 17, participantId: B, action: 'fold' },
+  ]);
+});
+
 test('a server that does not send the state by itself is asked', async () => {
   client.close();
   world.close();

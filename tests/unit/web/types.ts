@@ -49,6 +49,8 @@ export function watching(): () => void {
   const watch: SessionWatch = client.watch(uuid());
   const stop = watch.on('state', (state, { from }) => [state.version, from === 'STATE_UPDATE']);
   watch.on('error', (e: SyncKairosError) => e.retryAfterMs?.toFixed());
+  watch.on('warning', ({ remainingMs, thresholdMs, groupId }) => [remainingMs - thresholdMs, groupId]);
+  watch.on('action', ({ participantId, action }) => [participantId, action]);
   // @ts-expect-error no such event
   watch.on('tick', () => {});
   const left: number | undefined = watch.counters(uuid()).periods_left;
