@@ -25,7 +25,6 @@ ENDED_TTL = 3600000
 BATCH = 2500
 T0 = 1795362403096
 OUT = {"": 0, "removed": 1, "eliminated": 2}
-NOT_BUILT = set()  # what the engine cannot do yet, and is not asked for
 
 
 def uuid(rng):
@@ -83,7 +82,7 @@ def random_body(rng):
     if rng.random() < 0.2:
         body["metadata"] = rng.choice(({}, {"a": [1, {"b": "c\n"}]}, {"\u20ac": "%20=,"}))
     random_policy(rng, body)
-    if rng.random() < (0.7 if mode == "per_participant" else 0.02) and "time_control" not in NOT_BUILT:
+    if rng.random() < (0.7 if mode == "per_participant" else 0.02):
         random_control(rng, body)
     if rng.random() < (0.6 if mode == "per_group" else 0.01):
         random_groups(rng, body, names)
@@ -363,8 +362,6 @@ class Life:
         what = rng.choices((usual, "switch", "pause", "read", "start", "resume", "complete",
                             "cancel", "delete", "recover", "remove", "add", "adjust"),
                            (40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3, 2, 2, 5))[0]
-        if what in NOT_BUILT:
-            what = "read"
         self.step()
         if what == "read":
             return self.record("%d read" % self.now, s.settle(self.now))

@@ -18,7 +18,8 @@ def test_engine_agrees_with_oracle():
     print(done.stdout)
     assert done.returncode == 0
     for outcome in ("cycle_switched", "participant_expired", "session_deleted", "session_resumed",
-                    "session_completed", "session_cancelled", "session_expired", "participant_removed",
+                    "session_completed", "session_cancelled", "session_expired",
+                    "participant_added", "participant_adjusted", "participant_removed", "NOT_FOUND",
                     "folded", "warning", "CONFLICT", "INVALID_STATE_TRANSITION", "VALIDATION_ERROR"):
         assert outcome in done.stdout
 
