@@ -179,7 +179,7 @@ def test_reconnect_without_a_session_is_about_all_that_are_watched(stack):
 
 
 def test_max_sessions_per_instance_bounds_subscriptions(make_stack):
-    stack = make_stack(MAX_SESSIONS_PER_INSTANCE=3)
+    stack = make_stack(BROADCASTERS=1, MAX_SESSIONS_PER_INSTANCE=3)
     with bare(stack) as socket, bare(stack) as other:
         watched = [str(uuid.uuid4()) for _ in range(3)]
         for session in watched:
