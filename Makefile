@@ -33,6 +33,9 @@ endif
 ifeq ($(SAN),coverage)
 SANFLAGS := --coverage -O0 -fprofile-update=atomic
 endif
+ifeq ($(SAN),fuzz)
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
 # Asked once, and only when something is compiled: before that pkg-config may not be installed.
 PKGCFLAGS = $(eval PKGCFLAGS := $$(shell pkg-config --cflags $(PKGS) $(WSPKGS)))$(PKGCFLAGS)
 ALLCFLAGS = -std=c17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) $(PKGCFLAGS) -MMD -MP
@@ -50,6 +53,7 @@ UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
 API_SRC    := $(wildcard tests/api/test_*.c)
 API_LIB    := $(filter-out $(API_SRC),$(wildcard tests/api/*.c))
 ENGINE_SRC := $(wildcard tests/fuzz/engine/*.c)
+FUZZ_SRC   := $(wildcard tests/fuzz/*.c)
 LUA_SRC    := $(sort $(wildcard common/lua/*.lua))
 LUA_INC    := $(wildcard common/lua/include/*.lua)
 SQL_SRC    := $(sort $(wildcard migrations/*.sql))
@@ -67,9 +71,10 @@ PROGRAMS   := $(BUILD)/synckairos.fcgi $(BUILD)/synckairos-broadcaster $(BUILD)/
 UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
 API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
 ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
+FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 DOCS       := build/api-docs/index.html
 
-.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine bench bench-quick faults coverage install clean help \
+.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run bench bench-quick faults coverage install clean help \
         unit api-test engine-props mutate mutate-flags gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
@@ -119,9 +124,15 @@ $(API_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(API_LIB)) $(LIBFCGI) $(LIBCOMM
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka -lfcgi $(LDLIBS)
 
-$(ENGINE_BIN): $(BUILD)/%: $(BUILD)/%.o $(LIBCOMMON)
+$(ENGINE_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/life.o $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LDLIBS)
+
+# With SAN=fuzz a fuzzer, else a replayer of the corpus.
+$(FUZZ_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/$(if $(filter fuzz,$(SAN)),libfuzzer,replay).o $(BUILD)/tests/fuzz/life.o \
+             $(LIBFCGI) $(LIBBCAST) $(LIBCOMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer) -o $@ $^ -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/migrations.h $(READY)
 	$(call say,CC,$<)
@@ -162,7 +173,7 @@ $(BUILD)/gen/migrations.h: Makefile
 $(BUILD)/gen/migrations.o: $(BUILD)/gen/migrations.c $(BUILD)/gen/migrations.h | $(READY)
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
-objects: $(COMMON_OBJ) $(BUILD)/gen/migrations.o $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(CTL_SRC) $(UNIT_SRC) $(API_SRC) $(API_LIB) $(ENGINE_SRC))
+objects: $(COMMON_OBJ) $(BUILD)/gen/migrations.o $(call obj,$(FCGI_SRC) $(BCAST_SRC) $(CTL_SRC) $(UNIT_SRC) $(API_SRC) $(API_LIB) $(ENGINE_SRC) $(FUZZ_SRC))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -181,14 +192,14 @@ run: $(PROGRAMS) docs | $(READY) ## install what is missing, build, and run ever
 
 RUN_ALL = $(PYTHON) tests/lib/run_all.py --build $(BUILD)
 
-test: $(PROGRAMS) docs $(UNIT_BIN) $(API_BIN) $(ENGINE_BIN) | $(READY) ## all tests; the last line says N passed, N failed
+test: $(PROGRAMS) docs $(UNIT_BIN) $(API_BIN) $(ENGINE_BIN) $(FUZZ_BIN) | $(READY) ## all tests; the last line says N passed, N failed
 	@$(RUN_ALL)
 
 unit: $(UNIT_BIN) ## only the unit tests
 	@$(RUN_ALL) unit
 api-test: $(API_BIN) ## only the tests against a private Redis
 	@$(RUN_ALL) api
-engine-props: $(ENGINE_BIN) ## only random commands and broken bytes into the engine
+engine-props: $(ENGINE_BIN) $(FUZZ_BIN) ## only random commands and broken bytes into the engine
 	@$(RUN_ALL) engine
 
 asan-test: ## all tests with AddressSanitizer and UBSan
@@ -213,10 +224,20 @@ mutate-flags:
 	@echo '$(LDLIBS)'
 
 later = @echo "make $@: $(1)" >&2; exit 1
-fuzz: fuzz-engine ## ten million random commands into the engine, on all cores
+fuzz: fuzz-engine fuzz-parsers ## ten million random commands into the engine, then FUZZ_SECONDS=60 for each parser of foreign bytes
 COMMANDS ?= 10000000
 fuzz-engine: $(ENGINE_BIN)
 	@nice $(PYTHON) tests/fuzz/engine/props.py --driver $(BUILD)/tests/fuzz/engine/driver --commands $(COMMANDS)
+# What is found is left in build/fuzz; it becomes a file of the corpus with the fix.
+FUZZ_SECONDS ?= 60
+fuzz-parsers:
+	@etc/dev/install build fuzz
+	@$(MAKE) --no-print-directory SAN=fuzz CC=clang fuzz-run
+fuzz-run: $(FUZZ_BIN)
+	@for f in $(notdir $(FUZZ_BIN)); do corpus=$(BUILD)/corpus/$$f; mkdir -p $$corpus; \
+	  nice $(BUILD)/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/$$f- $$corpus tests/fuzz/corpus/$${f#fuzz_} 2>$(BUILD)/$$f.log || { tail -40 $(BUILD)/$$f.log; exit 1; }; \
+	  echo "$$f: $$(grep -c . $(BUILD)/$$f.log) lines in $(BUILD)/$$f.log, $$(sed -n 's/^stat::number_of_executed_units: *//p' $(BUILD)/$$f.log) inputs, no finding"; done
 BENCH_SRC := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
 $(BENCH_BIN): $(BUILD)/%: %.c | $(READY)

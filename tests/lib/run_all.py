@@ -112,6 +112,10 @@ def engine(build, out):
     for source in sorted((ROOT / "tests/fuzz/engine").glob("test_*.c")):
         name = source.relative_to(ROOT).with_suffix("")
         yield Job(str(name), WRAP.split() + [str(build / name)], cmocka, seconds=300)
+    for source in sorted((ROOT / "tests/fuzz").glob("fuzz_*.c")):
+        name = source.relative_to(ROOT).with_suffix("")
+        corpus = source.parent / "corpus" / source.stem.removeprefix("fuzz_")
+        yield Job(str(name), WRAP.split() + [str(build / name), str(corpus)], cmocka)
 
 
 def node_jobs(build):

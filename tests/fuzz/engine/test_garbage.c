@@ -12,8 +12,8 @@
 #include "common/event.h"
 #include "common/id.h"
 #include "common/session.h"
-#include "common/session_json.h"
 #include "common/session_row.h"
+#include "tests/fuzz/life.h"
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,10 +29,7 @@ static uint64_t seed;
 static uint64_t
 draw(uint64_t below)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 11) % below;
+    return life_draw(&seed, below);
 }
 
 /* --- a session with something in every field --- */
@@ -60,22 +57,6 @@ sample_control(struct session *s)
     for (int32_t k = 0; k < control->n_stages; k++)
         control->stages[k] = (struct time_stage){ .moves = k + 1 < control->n_stages,
                                                   .add_ms = (int64_t)draw(500) };
-}
-
-static void
-apply(struct session *s, enum command_type type, int64_t now, struct change *c)
-{
-    struct command cmd = { .type = type,
-                           .newcomer = { .index = (int64_t)draw(9) - 1, .total_time_ms = 1000 },
-                           .correction = { .sets = draw(2) == 0,
-                                           .ms = (int64_t)draw(5000) - 1 } };
-    char id[ID_LEN + 1];
-
-    id_uuid4(id);
-    cmd.participant_id = s->n == 0 || type == COMMAND_ADD ? id : s->p[draw(s->n)].id;
-
-    if (session_command(s, &cmd, now, c, NULL) != RC_OK)
-        c->type = EVENT_NONE;
 }
 
 static void
@@ -114,7 +95,8 @@ sample(struct session *s, struct change *c)
         now += (int64_t)draw(3000);
         if (session_expire(s, now, 1000, c))
             continue;
-        apply(s, n % 4 == 3 ? COMMAND_START : (enum command_type)(1 + draw(5)), now, c);
+        life_apply(s, n % 4 == 3 ? COMMAND_START : (enum command_type)(1 + draw(5)), now, &seed,
+                   c);
     }
 }
 
@@ -183,47 +165,12 @@ damaged(const struct buf *text, size_t *len)
 /* --- what was accepted must work --- */
 
 static void
-same_again(const struct session *s)
-{
-    struct session back;
-    struct buf a, b;
-
-    buf_init(&a, TEXT_MAX);
-    buf_init(&b, TEXT_MAX);
-    session_init(&back);
-    event_snapshot(&a, s);
-    assert_int_equal(event_lines_apply(a.data, a.len, &back, NULL), RC_OK);
-    event_snapshot(&b, &back);
-    assert_string_equal(buf_cstr(&a), buf_cstr(&b));
-    session_fini(&back);
-    buf_fini(&a);
-    buf_fini(&b);
-}
-
-static void
 live_on(struct session *s)
 {
-    int64_t now = draw(2) == 0 ? T0 + (int64_t)draw(100000) : (int64_t)draw(100000000000000);
-    struct change c;
-    struct buf out;
+    int64_t later = draw(2) == 0 ? T0 + (int64_t)draw(100000) : (int64_t)draw(100000000000000);
 
-    buf_init(&out, TEXT_MAX);
-    for (int step = 0; step < 6; step++) {
-        buf_clear(&out);
-        session_json(&out, s, now);
-        session_switch_json(&out, s, -1, now);
-        assert_true(session_wakeup(s, 0, 1000) != 0);
-        if (draw(2) == 0 && session_expire(s, now, 1000, &c) && c.type == EVENT_SESSION_DELETED)
-            break;
-        if (draw(8) == 0)
-            session_recover(s, now, &c);
-        apply(s, (enum command_type)(1 + draw(COMMAND__MAX - 1)), now, &c);
-        for (size_t k = 0; k < s->n; k++)
-            assert_true(session_remaining(s, k, now) >= (s->mode == MODE_COUNT_UP ? -1 : 0));
-        assert_true(session_clock(s, now) >= -1);
-        now += (int64_t)draw(5000);
-    }
-    buf_fini(&out);
+    life_same_again(s);
+    life_run(s, later, &seed);
 }
 
 static int accepted;
@@ -238,7 +185,6 @@ feed_lines(const struct buf *text)
     session_init(&s);
     if (event_lines_apply(bytes, len, &s, NULL) == RC_OK) {
         accepted++;
-        same_again(&s);
         live_on(&s);
     }
     session_fini(&s);
@@ -257,7 +203,6 @@ feed_event(const struct buf *text, const struct session *before)
     session_copy(&s, before);
     if (event_decode(bytes, len, &ev, NULL) == RC_OK && event_apply(&ev, &s, NULL) == RC_OK) {
         accepted++;
-        same_again(&s);
         live_on(&s);
     }
     session_fini(&s);

@@ -1,0 +1,28 @@
+/*
+ * fuzz.h - a driver feeds bytes to one kind of parser, and what it makes of them to the code
+ * behind. Two programs are made of each: with replay.c one that feeds it the files of a folder,
+ * for `make test`, and with libfuzzer.c one that looks for more, for `make fuzz`.
+ *
+ * fuzz_NAME.c has its seeds in corpus/NAME. A file whose name begins with `taken` must be
+ * accepted, with `refused` it must not be; others only have to do no harm.
+ */
+#ifndef TESTS_FUZZ_FUZZ_H
+#define TESTS_FUZZ_FUZZ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Whether the bytes were accepted. Ends the program when something does not hold. */
+bool fuzz_take(const char *s, size_t len);
+
+#define HOLD(cond)                                                              \
+    do {                                                                        \
+        if (!(cond)) {                                                          \
+            fprintf(stderr, "broken: %s (%s:%d)\n", #cond, __FILE__, __LINE__); \
+            abort();                                                            \
+        }                                                                       \
+    } while (0)
+
+#endif
