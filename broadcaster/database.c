@@ -5,21 +5,28 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/pg.h"
 #include "common/status.h"
 
-#include <libpq-fe.h>
-
 #define CHECK_MS 2000
+#define ASK_MS 2000
 
 struct database {
-    const char *url; /* "" off */
+    struct pg *pg; /* NULL: off */
     struct status *status;
     uv_timer_t timer;
     uv_work_t work;
-    PGPing answer;
-    int64_t took_us;
+    bool answers;
+    int64_t took_us, connections, connections_max; /* of the last answer */
     enum database_state said;
     bool busy, closed;
+};
+
+static const struct pg_stmt connections = {
+    .name = "connections",
+    .sql = "SELECT count(*), current_setting('max_connections')::int"
+           " - current_setting('superuser_reserved_connections')::int"
+           " FROM pg_stat_activity WHERE backend_type = 'client backend'",
 };
 
 /* In a thread of libuv's pool. */
@@ -27,13 +34,15 @@ static void
 ask(uv_work_t *work)
 {
     struct database *d = work->data;
-    const char *const keys[] = { "dbname", "connect_timeout", NULL };
-    const char *const values[] = { d->url, "2", NULL };
-
     int64_t begun_us = clock_mono_us();
+    struct pg_result *r = NULL;
+    struct fail ignored = { 0 };
 
-    d->answer = PQpingParams(keys, values, 1);
+    d->answers = pg_run(d->pg, &connections, NULL, &r, &ignored) == RC_OK;
     d->took_us = clock_mono_us() - begun_us;
+    d->connections = d->answers ? pg_int(r, 0, 0) : -1;
+    d->connections_max = d->answers ? pg_int(r, 0, 1) : -1;
+    pg_result_free(r);
 }
 
 static void
@@ -50,7 +59,20 @@ say(struct database *d, enum database_state state)
 static void
 on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct database *d = handle->data;
+
+    pg_free(d->pg);
+    free(d);
+}
+
+static void
+take_answer(struct database *d)
+{
+    if (d->answers)
+        metrics_observe_us(METRIC_POSTGRES_ROUND_TRIP, d->took_us, 0, 0);
+    metrics_set(METRIC_POSTGRES_CONNECTIONS, d->connections);
+    metrics_set(METRIC_POSTGRES_CONNECTIONS_MAX, d->connections_max);
+    say(d, d->answers ? DATABASE_CONNECTED : DATABASE_DOWN);
 }
 
 static void
@@ -61,11 +83,8 @@ on_answer(uv_work_t *work, int status)
     d->busy = false;
     if (d->closed)
         uv_close((uv_handle_t *)&d->timer, on_closed);
-    else if (status == 0) {
-        if (d->answer == PQPING_OK)
-            metrics_observe_us(METRIC_POSTGRES_ROUND_TRIP, d->took_us, 0, 0);
-        say(d, d->answer == PQPING_OK ? DATABASE_CONNECTED : DATABASE_DOWN);
-    }
+    else if (status == 0)
+        take_answer(d);
 }
 
 static void
@@ -73,7 +92,7 @@ on_timer(uv_timer_t *timer)
 {
     struct database *d = timer->data;
 
-    if (d->url[0] == '\0') {
+    if (d->pg == NULL) {
         say(d, DATABASE_OFF);
         return;
     }
@@ -86,7 +105,8 @@ database_watch(uv_loop_t *loop, const struct conf *conf, struct status *status)
 {
     struct database *d = xalloc(sizeof(*d));
 
-    d->url = conf->database_url;
+    if (conf->database_url[0] != '\0')
+        d->pg = pg_new(conf->database_url, "synckairos-watch", ASK_MS);
     d->status = status;
     d->work.data = d;
     uv_timer_init(loop, &d->timer);

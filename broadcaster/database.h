@@ -1,5 +1,5 @@
 /*
- * database.h - whether PostgreSQL answers: asked every 2 s off the loop (PQping blocks), told
+ * database.h - whether PostgreSQL answers: asked every 2 s off the loop, told
  * to all processes of the host through status.h. Nothing here needs the answer.
  */
 #ifndef BROADCASTER_DATABASE_H

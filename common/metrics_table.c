@@ -64,6 +64,9 @@ const struct metric_row metric_rows[METRIC__MAX] = {
     [METRIC_AUDIT_DEAD] = {
         "synckairos_audit_dead_letters_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
         "Audit records that PostgreSQL refused for good, kept aside in Redis" },
+    [METRIC_CHANGES_LOST] = {
+        "synckairos_changes_lost_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Changes that were answered and exist nowhere any more, because a store lost them" },
     [METRIC_AUDIT_WRITE] = {
         "synckairos_audit_write_duration_ms", METRIC_HISTOGRAM,
         { METRIC_NO_LABEL }, { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000 },
@@ -102,7 +105,13 @@ const struct metric_row metric_rows[METRIC__MAX] = {
     [METRIC_POSTGRES_ROUND_TRIP] = {
         "synckairos_postgres_round_trip_ms", METRIC_HISTOGRAM,
         { METRIC_NO_LABEL }, { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000 },
-        "Time that PostgreSQL takes to say that it accepts connections, asked every 2 s" },
+        "Time that PostgreSQL takes for a short question, asked every 2 s by each broadcaster" },
+    [METRIC_POSTGRES_CONNECTIONS] = {
+        "synckairos_postgres_connections", METRIC_SET, { METRIC_NO_LABEL }, { 0 },
+        "Connections that all clients have to PostgreSQL" },
+    [METRIC_POSTGRES_CONNECTIONS_MAX] = {
+        "synckairos_postgres_connections_max", METRIC_SET, { METRIC_NO_LABEL }, { 0 },
+        "Connections that PostgreSQL gives to clients that are no superusers" },
     [METRIC_PUSH_DELAY] = {
         "synckairos_push_delay_ms", METRIC_HISTOGRAM,
         { METRIC_NO_LABEL }, { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000 },
