@@ -13,7 +13,8 @@
 
 /* Commands that may be sent again when their answer was lost. */
 static const char *const repeatable_commands[] = {
-    "EXISTS", "GET", "HGET", "HGETALL", "HMGET", "INFO", "PING", "TIME", "XLEN", "ZCARD", NULL,
+    "EXISTS", "EXPIRE", "GET",  "HGET",  "HGETALL",          "HMGET", "INFO",
+    "PING",   "TIME",   "XLEN", "ZCARD", "ZREVRANGEBYSCORE", NULL,
 };
 
 /* Errors of a server that cannot serve now; the words are Redis's. */
@@ -207,6 +208,14 @@ redis_batch_addv(struct redis_batch *b, int argc, const char **argv, const size_
     return place_command(b, at, -1);
 }
 
+/* A hit counted twice is harmless, and so is a name put or dropped twice. The others carry the
+ * run id of the server they were made for and must not reach another. */
+static bool
+is_repeatable_script(int script)
+{
+    return script == LUA_LIMIT_HIT || script == LUA_OWN_PUT || script == LUA_OWN_DROP;
+}
+
 int
 redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc, const char **argv,
                    const size_t *lens)
@@ -221,9 +230,7 @@ redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc, const
     put_bulk(b, count, (size_t)digits);
     for (int i = 0; i < argc; i++)
         put_bulk(b, argv[i], lens ? lens[i] : strlen(argv[i]));
-    /* A hit counted twice is harmless. The others carry the run id of the server they were made
-     * for and must not reach another. */
-    b->repeatable = b->repeatable && script == LUA_LIMIT_HIT;
+    b->repeatable = b->repeatable && is_repeatable_script(script);
     return place_command(b, at, script);
 }
 

@@ -21,6 +21,7 @@
 #include "lua_scripts.h"
 #include "redis.h"
 #include "session_idem.h"
+#include "session_mine.h"
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <sys/random.h>
@@ -76,10 +77,22 @@ session_life_begin(struct session_store *st, int partition, struct fail *f)
 /* --- load --- */
 
 static enum rc
+take_named(struct session_call *c, int place)
+{
+    enum rc rc = redis_batch_check(c->st->load, place, c->f);
+
+    if (rc != RC_OK)
+        return rc;
+    c->is_named = true;
+    c->was_named = redis_batch_reply(c->st->load, place)->integer == 0;
+    return RC_OK;
+}
+
+static enum rc
 load_once(struct session_call *c, const struct store_rider *rider)
 {
     struct redis_batch *b = c->st->load;
-    int place, idem = -1;
+    int place, idem = -1, named = -1;
     enum rc rc, judged = RC_OK;
 
     redis_batch_clear(b);
@@ -89,6 +102,8 @@ load_once(struct session_call *c, const struct store_rider *rider)
     if (c->terms->idem)
         idem = redis_batch_add(b, "HGET %s %s", keys_idem(c->st->conf->key_prefix, c->id).s,
                                c->terms->idem->key);
+    if (c->owner && !c->is_named)
+        named = session_mine_put(b, c->st->conf->key_prefix, c->owner, c->id, false);
     place = session_load_add(b, c->st->conf->key_prefix, c->id);
     rc = redis_run(c->st->redis, b, c->f);
     if (rc != RC_OK)
@@ -102,6 +117,8 @@ load_once(struct session_call *c, const struct store_rider *rider)
     if (idem >= 0 && redis_batch_reply(b, idem)->type == REDIS_REPLY_STRING)
         buf_add(&c->st->found, redis_batch_reply(b, idem)->str,
                 redis_batch_reply(b, idem)->len);
+    if (named >= 0 && judged == RC_OK && rc == RC_OK)
+        rc = take_named(c, named);
     return judged != RC_OK ? judged : rc;
 }
 

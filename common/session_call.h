@@ -24,6 +24,8 @@ struct session_call {
     const char *id;
     const struct command *cmd;       /* NULL: only what is due */
     const struct store_terms *terms; /* never NULL */
+    const char *owner;               /* who is to be named as the creator, NULL: nobody */
+    bool is_named, was_named;        /* he is by now; and was before this call */
     const struct caller *caller;     /* whose rights count, NULL: none are asked for */
     struct session *s;
     struct session_loaded ld;
@@ -38,8 +40,8 @@ struct session_call {
 /* The id of commits that carry no command: they are nobody's answer. */
 extern const char session_due_commit_id[];
 
-/* Records that each audit stream keeps where nobody takes them out (and no broadcaster cuts them
- * to AUDIT_BACKLOG_MAX, which is less); NULL where the audit drain does. */
+/* Records that each audit stream keeps where nobody takes them out (and no broadcaster cuts
+ * them to AUDIT_BACKLOG_MAX, which is less); NULL where the audit drain does. */
 const char *session_audit_keep(const struct conf *conf);
 
 void session_call_begin(struct session_call *c, struct session_store *st, const char *id);

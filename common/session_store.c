@@ -4,6 +4,7 @@
 #include "event.h"
 #include "redis.h"
 #include "session_call.h"
+#include "session_mine.h"
 
 #define CREATE_TRIES_MAX 32
 #define STATE_TEXT_MAX (4u << 20)
@@ -222,6 +223,19 @@ create(struct session_call *c, struct session *draft)
     return fail_set(c->f, RC_CONFLICT, "Concurrent modification detected, please retry");
 }
 
+/* The owner had a session of this id before: from now on it is his newest. Best effort, for it
+ * is named in any case. */
+static void
+name_anew(struct session_call *c)
+{
+    struct redis_batch *b = c->st->commit;
+    struct fail ignored = { 0 };
+
+    redis_batch_clear(b);
+    session_mine_put(b, c->st->conf->key_prefix, c->owner, c->id, true);
+    (void)!redis_run(c->st->redis, b, &ignored);
+}
+
 enum rc
 session_store_create(struct session_store *st, struct session *draft,
                      const struct store_terms *terms, struct store_result *res, struct fail *f)
@@ -237,7 +251,10 @@ session_store_create(struct session_store *st, struct session *draft,
     c.res = res;
     c.f = f;
     result_begin(st, res);
+    c.owner = draft->owner[0] != '\0' ? draft->owner : NULL;
     rc = create(&c, draft);
+    if (rc == RC_OK && res->created && c.was_named)
+        name_anew(&c);
     session_fini(&found);
     return rc;
 }

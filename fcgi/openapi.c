@@ -50,6 +50,7 @@ static const struct answer_row answers[ANSWER__MAX] = {
     [ANSWER_SWITCH] = { REF("SwitchResult"), REF("SwitchResultMinimal"), true,
                         "The turn that has begun." },
     [ANSWER_BATCH] = { REF("SessionBatch"), NULL, true, "Those that exist, and the others." },
+    [ANSWER_LIST] = { REF("SessionList"), NULL, true, "A page of them." },
     [ANSWER_TIME] = { REF("Time"), NULL, false, "The server's clock." },
     [ANSWER_HEALTH] = { REF("Health"), NULL, false, "The process works." },
     [ANSWER_READY] = { REF("Ready"), NULL, false, "Requests can be served." },
@@ -120,7 +121,7 @@ is_limited(const struct route *r)
 static bool
 fails_bad(const struct route *r)
 {
-    return r->body != NULL || has_params(r);
+    return r->body != NULL || has_params(r) || r->query != NULL;
 }
 
 static bool

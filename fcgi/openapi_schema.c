@@ -179,6 +179,12 @@ static const struct member session_batch[] = {
     { NULL, NULL, false, NULL },
 };
 
+static const struct member session_list[] = {
+    { "sessions", LIST("SyncState"), true, "The newest first." },
+    { "next_cursor", TEXT, false, "Names the following page; there is none where it is omitted." },
+    { NULL, NULL, false, NULL },
+};
+
 static const struct member time_[] = {
     { "timestamp_ms", INTEGER, true, "Now, in milliseconds since 1970." },
     { "server_version", TEXT, true, "The version of the protocol." },
@@ -246,6 +252,7 @@ static const struct {
     { "SwitchResult", switch_result, false, "What a switch shows." },
     { "SwitchResultMinimal", switch_result, true, "The same without the participants." },
     { "SessionBatch", session_batch, false, "Several sessions." },
+    { "SessionList", session_list, false, "Sessions of one owner." },
     { "Time", time_, false, "The server's clock." },
     { "Health", health, false, "How this host is." },
     { "Ready", ready, false, "Whether requests can be served." },

@@ -58,6 +58,7 @@ enum answer {
     ANSWER_SESSION, /* {"data": the state} */
     ANSWER_SWITCH,  /* {"data": what a switch shows} */
     ANSWER_BATCH,   /* {"data": {"sessions": [...], "missing": [...]}} */
+    ANSWER_LIST,    /* {"data": {"sessions": [...], "next_cursor"?}} */
     ANSWER_TIME,
     ANSWER_HEALTH,
     ANSWER_READY,

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from stack import ROOT
+from tokens import bearer
 from watch import body
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -254,6 +255,20 @@ def test_refusals_are_as_described(api):
             api.call(method, path, 400, there["session_id"], json={"surprise": 1})
 
 
+def test_a_list_is_as_described(api):
+    mine = bearer(f"lister-{uuid.uuid4()}")
+    for _ in range(3):
+        api.call("post", "/v1/sessions", 201, json=body(), headers=mine)
+    assert len(api.call("get", "/v1/sessions", 200, headers=mine).json()["data"]["sessions"]) == 3
+    page = api.call("get", "/v1/sessions", 200, headers=mine, params={"limit": 2}).json()["data"]
+    page = api.call("get", "/v1/sessions", 200, headers=mine,
+                    params={"limit": 2, "cursor": page["next_cursor"], "status": "pending"}).json()["data"]
+    assert len(page["sessions"]) == 1 and "next_cursor" not in page
+    api.call("get", "/v1/sessions", 400, headers=mine, params={"limit": 101})
+    api.call("get", "/v1/sessions", 403, headers=mine, params={"owner": "somebody else"})
+    api.call("get", "/v1/sessions", 401)
+
+
 def test_time_health_and_ready_are_as_described(api):
     for path in ("/v1/time", "/health", "/ready"):
         assert "Server-Time" in api.call("get", path, 200).headers
@@ -280,7 +295,7 @@ def test_without_its_store_it_answers_as_described(make_stack):
     stack.kill("redis")
     for path, method, operation in api.operations():
         if "503" in operation["responses"]:
-            api.call(method, path, 503, uuid.uuid4(), json=some_body(method, path))
+            api.call(method, path, 503, uuid.uuid4(), headers=bearer(), json=some_body(method, path))
     assert "Server-Time" not in api.call("get", "/health", 200).headers
     stack.release("redis")
 

@@ -22,6 +22,8 @@ import urllib.request
 
 from postgres import connect
 
+import tokens
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN_DIR = pathlib.Path(os.environ.get("BIN_DIR", "build/release"))
 WRAP = os.environ.get("WRAP", "")
@@ -34,6 +36,7 @@ CTRL_C_WORKS = ["env", "--default-signal=INT,QUIT"]
 DEFAULTS = {
     "APP_ENV": "development",
     "AUTH_REQUIRED": "false",
+    "JWT_SECRET": tokens.SECRET,
     "RATE_LIMIT_ENABLED": "false",
 }
 COMPLAINT = re.compile(

@@ -115,7 +115,9 @@ expect_described(struct json_object *doc, const struct route *r)
     assert_int_equal(has(responses, "429"), r->limit != LIMIT_NONE);
     assert_int_equal(has(op, "requestBody"), r->body != NULL);
     assert_int_equal(has(op, "parameters"),
-                     strchr(r->path, '{') != NULL || has(responses, "422"));
+                     strchr(r->path, '{') != NULL || r->query != NULL || has(responses, "422"));
+    if (r->query != NULL || r->body != NULL)
+        assert_true(has(responses, "400"));
     assert_int_equal(has(responses, "404"),
                      strchr(r->path, '{') != NULL && r->answer != ANSWER_NOTHING);
 }
