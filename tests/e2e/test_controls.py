@@ -181,6 +181,17 @@ def test_every_control_is_told_as_it_was_given(stack, name):
         assert [before.get(key) for key in shown] == [after.get(key) for key in shown]
 
 
+def test_a_corrected_bank_of_byoyomi_is_not_its_end(stack):
+    game = Game(stack, {"type": "byoyomi", "periods": 2, "period_ms": 60_000})
+    first = f"{game.path}/participants/{game.sent['participants'][0]['participant_id']}"
+    answer = requests.patch(first, json={"total_time_ms": 0, "reason": "late"}, timeout=10)
+    assert answer.status_code == 200, answer.text
+    state = answer.json()["data"]
+    one = state["participants"][0]
+    assert (one["total_time_ms"], one["periods_left"], one["has_expired"]) == (0, 2, False) and one["time_remaining_ms"] > 50_000
+    assert ms(state["deadline_at"]) == ms(state["cycle_started_at"]) + 120_000
+
+
 @pytest.mark.parametrize("mode", ["per_cycle", "per_group", "global", "count_up"])
 def test_time_control_elsewhere_is_refused(stack, mode):
     answer = requests.post(f"{stack.base_url}/v1/sessions", json=body(sync_mode=mode, time_control={"type": "per_move"}), timeout=10)

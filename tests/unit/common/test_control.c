@@ -111,6 +111,19 @@ time_out(void)
     return c;
 }
 
+/* The bank of the one at `place` becomes `ms`. */
+static void
+correct(int place, int64_t ms, int64_t after)
+{
+    struct command cmd = { .type = COMMAND_ADJUST,
+                           .participant_id = s.p[place].id,
+                           .correction = { .sets = true, .ms = ms, .note = "test" } };
+    struct change c;
+
+    now += after;
+    assert_int_equal(session_command(&s, &cmd, now, &c, NULL), RC_OK);
+}
+
 static const struct time_control fischer = { .type = CONTROL_FISCHER, .increment_ms = 2000 };
 static const struct time_control delay = { .type = CONTROL_DELAY, .delay_ms = 3000 };
 static const struct time_control bronstein = { .type = CONTROL_BRONSTEIN, .delay_ms = 3000 };
@@ -402,21 +415,6 @@ test_control_byoyomi_ends_with_its_last_period(void **state)
     session_fini(&s);
 }
 
-/* Time that was given to one without periods is a bank and nothing more. */
-static void
-test_control_byoyomi_brings_no_lost_period_back(void **state)
-{
-    (void)state;
-    two_with(byoyomi);
-    s.p[0].periods_left = 0;
-    s.p[0].overtime_ms = 0;
-    run(COMMAND_SWITCH, 1000);
-    run(COMMAND_SWITCH, 1000);
-    shows(0, NO, 0, NO, NO);
-    assert_int_equal(deadline_in(), 59000);
-    session_fini(&s);
-}
-
 static void
 test_control_canadian_block_too_short_for_its_moves(void **state)
 {
@@ -656,6 +654,99 @@ test_every_stage_but_the_last_has_moves(void **state)
     refused(wrong, -1, "\"field\":\"time_control.stages.1.moves\"");
 }
 
+/* --- corrections --- */
+
+static void
+test_correction_leaves_the_delay_of_the_turn_as_used(void **state)
+{
+    (void)state;
+    two_with(delay);
+    correct(0, 5000, 2000);
+    shows(0, 1000, NO, NO, NO);
+    assert_int_equal(deadline_in(), 6000);
+    correct(0, 0, 0);
+    assert_true(s.p[0].has_expired);
+    shows(0, 0, NO, NO, NO);
+    assert_int_equal(session_deadline(&s), now); /* its expiry is due at once */
+    time_out();
+    assert_int_equal(session_deadline(&s), 0);
+    session_fini(&s);
+}
+
+static void
+test_correction_to_no_bank_begins_the_periods_of_byoyomi(void **state)
+{
+    (void)state;
+    two_with(byoyomi);
+    correct(0, 0, 1000);
+    assert_false(s.p[0].has_expired);
+    assert_int_equal(left(0, 4000), 6000);
+    assert_int_equal(deadline_in(), 30000);
+    correct(0, 5000, 4000); /* the bank burns first, then the period as it was left */
+    assert_int_equal(left(0, 0), 5000);
+    assert_int_equal(left(0, 6000), 5000);
+    shows(0, NO, 3, NO, NO);
+    assert_int_equal(deadline_in(), 31000);
+    session_fini(&s);
+}
+
+static void
+test_correction_brings_no_lost_period_back(void **state)
+{
+    (void)state;
+    two_with(byoyomi);
+    time_out();
+    correct(0, 60000, 500);
+    assert_false(s.p[0].has_expired);
+    run(COMMAND_SWITCH, 1000);
+    run(COMMAND_SWITCH, 1000);
+    shows(0, NO, 0, NO, NO);
+    assert_int_equal(deadline_in(), 59000);
+    session_fini(&s);
+}
+
+static void
+test_correction_lets_a_canadian_block_wait(void **state)
+{
+    (void)state;
+    two_with(canadian);
+    run(COMMAND_SWITCH, 70000);
+    correct(0, 4000, 0);
+    assert_int_equal(left(0, 0), 4000);
+    run(COMMAND_SWITCH, 1000);
+    assert_int_equal(deadline_in(), 24000);
+    assert_int_equal(left(0, 3000), 1000);
+    assert_int_equal(left(0, 6000), 18000);
+    run(COMMAND_SWITCH, 6000);
+    assert_int_equal(left(0, 0), 30000);
+    shows(0, NO, NO, 2, NO);
+    session_fini(&s);
+}
+
+static void
+test_correction_of_an_hourglass_is_for_one_side(void **state)
+{
+    (void)state;
+    two_with(hourglass);
+    correct(1, 10000, 5000);
+    assert_int_equal(left(0, 0), 55000);
+    assert_int_equal(left(1, 0), 10000);
+    assert_int_equal(left(1, 1000), 11000);
+    session_fini(&s);
+}
+
+static void
+test_correction_is_for_later_turns_too_in_per_move(void **state)
+{
+    (void)state;
+    two_with(per_move);
+    correct(0, 80000, 0);
+    assert_int_equal(left(0, 30000), 50000);
+    run(COMMAND_SWITCH, 30000);
+    assert_int_equal(left(0, 0), 80000);
+    session_fini(&s);
+}
+
 /* --- stored --- */
 
 static enum rc
@@ -746,7 +837,6 @@ main(void)
         cmocka_unit_test(test_control_byoyomi_loses_each_period_when_it_is_used_up),
         cmocka_unit_test(test_control_byoyomi_goes_on_after_a_pause),
         cmocka_unit_test(test_control_byoyomi_ends_with_its_last_period),
-        cmocka_unit_test(test_control_byoyomi_brings_no_lost_period_back),
         cmocka_unit_test(test_control_canadian_block_too_short_for_its_moves),
         cmocka_unit_test(test_control_canadian_moves_count_once_the_bank_is_gone),
         cmocka_unit_test(test_control_hourglass_needs_exactly_two),
@@ -760,6 +850,12 @@ main(void)
         cmocka_unit_test(test_time_control_elsewhere_is_refused),
         cmocka_unit_test(test_increment_ms_beside_another_control_is_refused),
         cmocka_unit_test(test_every_stage_but_the_last_has_moves),
+        cmocka_unit_test(test_correction_leaves_the_delay_of_the_turn_as_used),
+        cmocka_unit_test(test_correction_to_no_bank_begins_the_periods_of_byoyomi),
+        cmocka_unit_test(test_correction_brings_no_lost_period_back),
+        cmocka_unit_test(test_correction_lets_a_canadian_block_wait),
+        cmocka_unit_test(test_correction_of_an_hourglass_is_for_one_side),
+        cmocka_unit_test(test_correction_is_for_later_turns_too_in_per_move),
         cmocka_unit_test(test_every_control_is_stored_whole),
         cmocka_unit_test(test_a_control_without_its_parameters_is_unreadable),
         cmocka_unit_test(test_control_words_are_those_of_the_wire),

@@ -46,6 +46,7 @@ function game(control, seed) {
   ];
   for (let i = 0; i < 60; i++) {
     lines.push(`${(now += pick(4) ? pick(400) : pick(2500))} read`);
+    if (pick(20) === 0) lines.push(`${now} adjust next=${[A, B][pick(2)]} set=${pick(2) * pick(4000)}`);
     if (pick(3) === 0) lines.push(`${now} ${COMMANDS[pick(COMMANDS.length)]}`);
   }
   return lines;
