@@ -29,7 +29,7 @@ struct app {
     struct listener *listener;
     struct foyer *foyer;
     struct scrape *scrape; /* NULL: nothing is counted */
-    struct drain *drain; /* NULL until SIGTERM */
+    struct drain *drain;   /* NULL until SIGTERM */
     bool draining;
     bool done; /* the last client has gone */
 };

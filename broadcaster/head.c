@@ -19,7 +19,7 @@ copy_header(struct lws *wsi, enum lws_token_indexes token, char *out, size_t siz
 static void
 read_query(struct head *head, struct lws *wsi)
 {
-    static const char session[] = "sessionId=", token[] = "token=";
+    static const char session[] = "sessionId=", token[] = "token=", delta[] = "delta=";
     char arg[HEAD_MAX];
 
     for (int i = 0;
@@ -30,6 +30,8 @@ read_query(struct head *head, struct lws *wsi)
         else if (strncmp(arg, token, sizeof(token) - 1) == 0)
             snprintf(head->query_token, sizeof(head->query_token), "%s",
                      arg + sizeof(token) - 1);
+        else if (strncmp(arg, delta, sizeof(delta) - 1) == 0)
+            head->delta = strcmp(arg + sizeof(delta) - 1, "1") == 0;
     }
 }
 

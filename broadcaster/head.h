@@ -18,6 +18,7 @@ struct head {
     char session_id[64];
     char origin[256], host[256], version[16];
     char subprotocol[HEAD_MAX], authorization[HEAD_MAX], query_token[HEAD_MAX];
+    bool delta; /* wants STATE_DELTA */
 };
 
 /* `draining` and `full` are left to the caller. Valid before and just after the upgrade. */

@@ -36,13 +36,19 @@ reload(struct hub *h, struct watch *w)
 static void
 apply(struct hub *h, struct watch *w, enum watch_step step, const struct event *ev)
 {
+    bool is_delta = step == STEP_APPLY && w->deltas > 0;
+
+    if (is_delta)
+        delta_begin(&h->delta, &w->s, w->at_ms);
     if (!watch_apply(w, step, ev)) {
         log_warn("event does not fit", LOG_STR("session_id", w->id),
                  LOG_INT("version", ev->version));
         reload(h, w);
         return;
     }
-    hub_push_state(h, w, STATE_UPDATE);
+    if (is_delta)
+        delta_end(&h->delta, ev, &w->s);
+    hub_push_state(h, w, STATE_UPDATE, is_delta ? &h->delta : NULL);
     if (ev->reason == REASON_TIMEOUT)
         hub_push_timeout(h, w, ev);
 }
@@ -157,7 +163,7 @@ loaded_afresh(struct hub *h, struct watch *w, struct session *s, int64_t at_ms)
         w->known = KNOWN_MISSING;
     } else {
         watch_adopt(w, s, at_ms);
-        hub_push_state(h, w, was_missing ? STATE_UPDATE : STATE_SYNC);
+        hub_push_state(h, w, was_missing ? STATE_UPDATE : STATE_SYNC, NULL);
     }
     hub_answer_waiters(h, w, at_ms);
     replay(h, w);
@@ -278,10 +284,20 @@ count_subs(const struct client *c)
     return n;
 }
 
-void
-hub_join(struct hub *h, struct client *c, const char *id)
+static void
+set_delta(struct sub *sub, bool delta)
 {
-    c->opened_with = add_sub(h, c, id)->watch->hh.hashv;
+    sub->watch->deltas += delta - sub->delta;
+    sub->delta = delta;
+}
+
+void
+hub_join(struct hub *h, struct client *c, const char *id, bool delta)
+{
+    struct sub *sub = add_sub(h, c, id);
+
+    set_delta(sub, delta);
+    c->opened_with = sub->watch->hh.hashv;
 }
 
 enum fault
@@ -300,7 +316,7 @@ hub_subscribe(struct hub *h, struct client *c, const struct message *m)
         sub = add_sub(h, c, m->session_id);
     else
         wait_for_load(h, sub, NULL);
-    sub->delta = m->delta;
+    set_delta(sub, m->delta);
     return FAULT_NONE;
 }
 

@@ -46,8 +46,9 @@ void hub_free(struct hub *h);
 bool hub_has_room(struct hub *h, const char *id);
 
 /* `c` was opened for this session; CONNECTED has been queued. Its state follows. The client is
- * closed when that session is deleted and it watches no other. */
-void hub_join(struct hub *h, struct client *c, const char *id);
+ * closed when that session is deleted and it watches no other. `delta`: it wants STATE_DELTA.
+ */
+void hub_join(struct hub *h, struct client *c, const char *id, bool delta);
 /* SUBSCRIBE: SUBSCRIBED is queued, the state follows; a session that is watched already is only
  * shown again. Else why not: FAULT_SUBSCRIPTION_LIMIT, FAULT_SERVER_FULL. */
 enum fault hub_subscribe(struct hub *h, struct client *c, const struct message *m);

@@ -7,6 +7,7 @@
 #define BROADCASTER_HUB_INSIDE_H
 
 #include "common/buf.h"
+#include "delta.h"
 #include "hub.h"
 #include "protocol.h"
 #include "watch.h"
@@ -23,6 +24,7 @@ struct hub {
     struct watch *idle; /* oldest first */
     struct watch *hot;
     struct buf text;
+    struct delta delta; /* scratch */
     struct hub_stats stats;
 };
 
@@ -45,8 +47,12 @@ void hub_set_hot(struct hub *h, struct watch *w, bool hot);
 
 /* The message in h->text as a frame of one reference. */
 struct frame *hub_text_frame(struct hub *h);
-/* Push the state of `w` to all to whom it is news. */
-void hub_push_state(struct hub *h, struct watch *w, enum state_kind kind);
+/*
+ * Push the state of `w` to all to whom it is news; to those who want deltas `d`, if that
+ * follows what they have, else STATE_SYNC. `d` NULL: it follows nothing.
+ */
+void hub_push_state(struct hub *h, struct watch *w, enum state_kind kind,
+                    const struct delta *d);
 /* ACTION, if that is what follows, and TIME_EXPIRED, to those who were just sent their version.
  */
 void hub_push_timeout(struct hub *h, struct watch *w, const struct event *ev);

@@ -76,22 +76,28 @@ send_state(struct sub *sub, struct frame *f)
 }
 
 static struct frame *
-newest(struct hub *h, struct watch *w)
+newest(struct hub *h, struct watch *w, enum state_kind kind)
 {
-    if (w->newest == NULL) {
+    if (w->newest[kind] == NULL) {
         buf_clear(&h->text);
-        protocol_state(&h->text, STATE_UPDATE, &w->s, w->at_ms);
-        w->newest = hub_text_frame(h);
+        protocol_state(&h->text, kind, &w->s, w->at_ms);
+        w->newest[kind] = hub_text_frame(h);
         hub_set_hot(h, w, true);
     }
-    return w->newest;
+    return w->newest[kind];
 }
 
-/* Push the state of `w` to all to whom it is news. */
-void
-hub_push_state(struct hub *h, struct watch *w, enum state_kind kind)
+/* Whether the change from d->version on is all that `sub` needs. */
+static bool
+follows(const struct sub *sub, const struct delta *d)
 {
-    struct frame *f = NULL;
+    return d != NULL && sub->lap == sub->watch->lap && sub->version == d->version;
+}
+
+void
+hub_push_state(struct hub *h, struct watch *w, enum state_kind kind, const struct delta *d)
+{
+    struct frame *change = NULL;
     struct sub *sub;
 
     DL_FOREACH(w->subs, sub)
@@ -99,16 +105,18 @@ hub_push_state(struct hub *h, struct watch *w, enum state_kind kind)
         /* who is behind is given the newest when it has caught up */
         if (!is_news(sub) || sub->client->close_code != 0 || sub->client->is_behind)
             continue;
-        if (f == NULL && kind == STATE_UPDATE) {
-            f = frame_take(newest(h, w));
-        } else if (f == NULL) {
-            buf_clear(&h->text);
-            protocol_state(&h->text, kind, &w->s, w->at_ms);
-            f = hub_text_frame(h);
+        if (!sub->delta || !follows(sub, d)) {
+            send_state(sub, newest(h, w, sub->delta ? STATE_SYNC : kind));
+            continue;
         }
-        send_state(sub, f);
+        if (change == NULL) {
+            buf_clear(&h->text);
+            protocol_delta(&h->text, &w->s, d, w->at_ms);
+            change = hub_text_frame(h);
+        }
+        send_state(sub, change);
     }
-    frame_drop(f);
+    frame_drop(change);
 }
 
 /* The message in h->text goes to those whose state is exactly `version`. */
@@ -158,6 +166,7 @@ hub_end_sub(struct hub *h, struct sub *sub)
 
     LL_DELETE2(sub->client->subs, sub, more);
     DL_DELETE(w->subs, sub);
+    w->deltas -= sub->delta;
     free(sub->waiter);
     free(sub);
     if (w->subs == NULL)
@@ -265,7 +274,7 @@ hub_catch_up(struct hub *h, struct client *c)
         LL_APPEND2(c->subs, sub, more);
         if (sub->watch->known != KNOWN_PRESENT || !is_news(sub))
             continue;
-        send_state(sub, newest(h, sub->watch));
+        send_state(sub, newest(h, sub->watch, sub->delta ? STATE_SYNC : STATE_UPDATE));
         client_flush(c);
         if (c->set->io->is_stuck(c)) {
             client_stay_behind(c);

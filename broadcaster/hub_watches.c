@@ -28,6 +28,7 @@ hub_new(const struct hub_calls *calls, int64_t watches_max)
     if (getrandom(&h->seed, sizeof(h->seed), 0) != (ssize_t)sizeof(h->seed))
         fatal(71, "no random bytes");
     buf_init(&h->text, TEXT_MAX);
+    delta_init(&h->delta);
     return h;
 }
 
@@ -138,8 +139,7 @@ hub_set_hot(struct hub *h, struct watch *w, bool hot)
         return;
     }
     LL_DELETE2(h->hot, w, hot_next);
-    frame_drop(w->newest);
-    w->newest = NULL;
+    watch_cool(w);
 }
 
 static void
@@ -179,6 +179,7 @@ hub_free(struct hub *h)
     HASH_ITER(hh, h->watches, w, tmp)
     drop(h, w);
     buf_fini(&h->text);
+    delta_fini(&h->delta);
     free(h);
 }
 

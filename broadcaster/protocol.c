@@ -6,6 +6,7 @@
 #include "common/session.h"
 #include "common/session_json.h"
 #include "common/warning.h"
+#include "delta.h"
 
 #include <assert.h>
 #include <json-c/json.h>
@@ -203,6 +204,21 @@ protocol_state(struct buf *out, enum state_kind kind, const struct session *s, i
     place(out, s->epoch, s->version);
     buf_str(out, ",\"state\":");
     session_json(out, s, at_ms);
+    buf_char(out, '}');
+}
+
+void
+protocol_delta(struct buf *out, const struct session *s, const struct delta *d, int64_t at_ms)
+{
+    begin(out, "STATE_DELTA", s->id, at_ms);
+    place(out, s->epoch, s->version);
+    buf_str(out, ",\"previous_version\":");
+    buf_i64(out, d->version);
+    buf_str(out, ",\"server_time\":");
+    buf_time(out, at_ms);
+    buf_str(out, ",\"changed\":");
+    delta_patch(out, buf_cstr(&d->before), buf_cstr(&d->after));
+    session_part_json(out, s, &d->part, at_ms);
     buf_char(out, '}');
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct buf;
+struct delta;
 struct event;
 struct session;
 struct warning_note;
@@ -50,9 +51,12 @@ void protocol_connected(struct buf *out, const char *id, int64_t at_ms);
 void protocol_subscribed(struct buf *out, const char *id, int64_t at_ms);
 void protocol_unsubscribed(struct buf *out, const char *id, int64_t at_ms);
 
-enum state_kind { STATE_SYNC, STATE_UPDATE };
+enum state_kind { STATE_SYNC, STATE_UPDATE, STATE_KINDS };
 /* The whole state, remaining times as of at_ms. */
 void protocol_state(struct buf *out, enum state_kind kind, const struct session *s,
+                    int64_t at_ms);
+/* STATE_DELTA: what `d` says that has made s of the version before, at at_ms. */
+void protocol_delta(struct buf *out, const struct session *s, const struct delta *d,
                     int64_t at_ms);
 /* STATE_SYNC for a client that has this epoch and version already. */
 void protocol_unchanged(struct buf *out, const struct session *s, int64_t at_ms);

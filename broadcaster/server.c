@@ -197,7 +197,7 @@ on_open(struct server *s, struct lws *wsi, struct client *c)
     else if (row->close != 0)
         client_finish(c, NULL, row->close, row->reason);
     else
-        talk_hello(&s->app->talk, c, verdict == ADMIT ? head.session_id : NULL);
+        talk_hello(&s->app->talk, c, verdict == ADMIT ? head.session_id : NULL, head.delta);
     return 0;
 }
 

@@ -41,13 +41,13 @@ send_text(struct talk *t, struct client *c)
 }
 
 void
-talk_hello(struct talk *t, struct client *c, const char *id)
+talk_hello(struct talk *t, struct client *c, const char *id, bool delta)
 {
     buf_clear(&t->text);
     protocol_connected(&t->text, id, talk_now_ms(t));
     send_text(t, c);
     if (id != NULL)
-        hub_join(t->hub, c, id);
+        hub_join(t->hub, c, id, delta);
 }
 
 static void

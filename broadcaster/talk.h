@@ -36,8 +36,8 @@ void talk_fini(struct talk *t);
 /* Epoch ms of the server clock. */
 int64_t talk_now_ms(const struct talk *t);
 
-/* Greet an open client that watches `id` (NULL: no session). */
-void talk_hello(struct talk *t, struct client *c, const char *id);
+/* Greet an open client that watches `id` (NULL: no session); `delta`: by STATE_DELTA. */
+void talk_hello(struct talk *t, struct client *c, const char *id, bool delta);
 
 struct piece {
     const char *data;

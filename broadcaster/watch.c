@@ -28,8 +28,17 @@ watch_free(struct watch *w)
     assert(w->subs == NULL && !w->loading);
     session_fini(&w->s);
     buf_fini(&w->backlog);
-    frame_drop(w->newest);
+    watch_cool(w);
     free(w);
+}
+
+void
+watch_cool(struct watch *w)
+{
+    for (int kind = 0; kind < STATE_KINDS; kind++) {
+        frame_drop(w->newest[kind]);
+        w->newest[kind] = NULL;
+    }
 }
 
 int
@@ -67,8 +76,7 @@ changed(struct watch *w, int64_t at_ms)
     w->known = KNOWN_PRESENT;
     w->at_ms = at_ms;
     memcpy(w->spelling, w->s.id, sizeof(w->spelling));
-    frame_drop(w->newest);
-    w->newest = NULL;
+    watch_cool(w);
 }
 
 bool
@@ -107,8 +115,7 @@ watch_forget(struct watch *w)
     session_init(&w->s);
     w->known = KNOWN_MISSING;
     w->lap++;
-    frame_drop(w->newest);
-    w->newest = NULL;
+    watch_cool(w);
 }
 
 bool

@@ -9,6 +9,7 @@
 #include "common/event.h"
 #include "common/id.h"
 #include "common/session.h"
+#include "protocol.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -63,9 +64,10 @@ struct watch {
     int rollbacks; /* loads in a row that were older than what we had */
     int64_t at_ms; /* server time of the state */
     struct session s;
-    struct buf backlog;   /* events that came during the first load, each behind its length */
-    struct frame *newest; /* STATE_UPDATE of s, while it is hot */
+    struct buf backlog; /* events that came during the first load, each behind its length */
+    struct frame *newest[STATE_KINDS]; /* of s, while it is hot */
     struct sub *subs;
+    int deltas; /* subs that want STATE_DELTA */
     enum watch_queue queue;
     int64_t retry_ms; /* monotonic, in QUEUE_LATER */
     int64_t idle_ms;  /* monotonic, since when nobody watches */
@@ -77,6 +79,8 @@ struct watch {
 
 struct watch *watch_new(const char *id);
 void watch_free(struct watch *w);
+/* Forget the frames of its state. */
+void watch_cool(struct watch *w);
 
 /* Order of two states of a session, as strcmp: epoch first, then version. */
 int watch_order(const char *epoch_a, int64_t version_a, const char *epoch_b, int64_t version_b);

@@ -1,29 +1,6 @@
-#include "session_json.h"
-
-#include "buf.h"
 #include "control.h"
 #include "mode.h"
-
-/* Names and punctuation are literals of known length: one memcpy each. */
-#define LIT(out, text) buf_add(out, text, sizeof(text) - 1)
-
-static void
-bool_add(struct buf *out, bool b)
-{
-    if (b)
-        LIT(out, "true");
-    else
-        LIT(out, "false");
-}
-
-/* Words and ids of ours: nothing in them needs an escape. */
-static void
-word_add(struct buf *out, const char *s)
-{
-    buf_char(out, '"');
-    buf_str(out, s);
-    buf_char(out, '"');
-}
+#include "session_json_inside.h"
 
 static void
 time_or_null(struct buf *out, int64_t at)
@@ -41,141 +18,6 @@ id_or_null(struct buf *out, const struct session *s, int32_t place)
         LIT(out, "null");
     else
         word_add(out, s->p[place].id);
-}
-
-/* -1: there is none, and the member is left out. */
-static void
-ms_add(struct buf *out, const char *name, int64_t ms)
-{
-    if (ms < 0)
-        return;
-    buf_str(out, name);
-    buf_i64(out, ms);
-}
-
-static void
-group_id_add(struct buf *out, const struct session *s, const struct participant *p)
-{
-    const char *id = p->group >= 0 ? s->g[p->group].id : p->group_id;
-
-    if (id[0] == '\0')
-        return;
-    LIT(out, ",\"group_id\":");
-    word_add(out, id);
-}
-
-static void
-counters_add(struct buf *out, const struct session *s, size_t k, int64_t now)
-{
-    struct control_counters c;
-
-    control_count(s, (int32_t)k, mode_open(s, now), &c);
-    ms_add(out, ",\"delay_left_ms\":", c.delay_left_ms);
-    ms_add(out, ",\"periods_left\":", c.periods_left);
-    ms_add(out, ",\"moves_left\":", c.moves_left);
-    ms_add(out, ",\"stage\":", c.stage);
-}
-
-static void
-participant_add(struct buf *out, const struct session *s, size_t k, int64_t now)
-{
-    const struct participant *p = &s->p[k];
-
-    LIT(out, "{\"participant_id\":");
-    word_add(out, p->id);
-    LIT(out, ",\"participant_index\":");
-    buf_i64(out, p->index);
-    LIT(out, ",\"total_time_ms\":");
-    buf_i64(out, p->total_time_ms);
-    LIT(out, ",\"time_used_ms\":");
-    buf_i64(out, p->time_used_ms);
-    ms_add(out, ",\"time_remaining_ms\":", session_remaining(s, k, now));
-    LIT(out, ",\"cycle_count\":");
-    buf_i64(out, p->cycle_count);
-    LIT(out, ",\"is_active\":");
-    bool_add(out, (int32_t)k == s->active);
-    LIT(out, ",\"has_expired\":");
-    bool_add(out, session_has_expired(s, k));
-    group_id_add(out, s, p);
-    LIT(out, ",\"allotted_ms\":");
-    buf_i64(out, p->allotted_ms);
-    if (p->out != OUT_NONE) {
-        LIT(out, ",\"out\":");
-        word_add(out, participant_out_name(p->out));
-    }
-    if (s->control.type != CONTROL_NONE)
-        counters_add(out, s, k, now);
-    buf_char(out, '}');
-}
-
-static void
-participants_add(struct buf *out, const struct session *s, int64_t now)
-{
-    LIT(out, ",\"participants\":[");
-    for (size_t k = 0; k < s->n; k++) {
-        if (k > 0)
-            buf_char(out, ',');
-        participant_add(out, s, k, now);
-    }
-    buf_char(out, ']');
-}
-
-/* The members of each group as chains of places, each ending in -1. */
-struct chains {
-    int32_t first[SESSION_GROUPS_MAX], next[SESSION_PARTICIPANTS_MAX];
-};
-
-static void
-chain(const struct session *s, struct chains *c)
-{
-    for (size_t g = 0; g < s->n_groups; g++)
-        c->first[g] = -1;
-    for (size_t k = s->n; k-- > 0;) {
-        c->next[k] = c->first[s->p[k].group];
-        c->first[s->p[k].group] = (int32_t)k;
-    }
-}
-
-static void
-group_add(struct buf *out, const struct session *s, size_t k, const struct chains *c,
-          int64_t now)
-{
-    const struct group *g = &s->g[k];
-
-    LIT(out, "{\"group_id\":");
-    word_add(out, g->id);
-    LIT(out, ",\"total_time_ms\":");
-    buf_i64(out, g->total_time_ms);
-    LIT(out, ",\"allotted_ms\":");
-    buf_i64(out, g->allotted_ms);
-    LIT(out, ",\"time_used_ms\":");
-    buf_i64(out, g->time_used_ms);
-    LIT(out, ",\"time_remaining_ms\":");
-    buf_i64(out, session_group_remaining(s, k, now));
-    LIT(out, ",\"has_expired\":");
-    bool_add(out, g->has_expired);
-    LIT(out, ",\"members\":[");
-    for (int32_t place = c->first[k]; place >= 0; place = c->next[place]) {
-        if (place != c->first[k])
-            buf_char(out, ',');
-        word_add(out, s->p[place].id);
-    }
-    LIT(out, "]}");
-}
-
-static void
-groups_add(struct buf *out, const struct session *s, int64_t now)
-{
-    struct chains c;
-
-    chain(s, &c);
-    LIT(out, ",\"groups\":[");
-    for (size_t k = 0; k < s->n_groups; k++) {
-        if (k > 0)
-            buf_char(out, ',');
-        group_add(out, s, k, &c, now);
-    }
-    buf_char(out, ']');
 }
 
 static void
@@ -433,9 +275,9 @@ state_add(struct buf *out, const struct session *s, bool whole, int64_t server_t
     LIT(out, ",\"version\":");
     buf_i64(out, s->version);
     if (whole)
-        participants_add(out, s, server_time_ms);
+        session_json_participants(out, s, NULL, server_time_ms);
     if (whole && s->mode == MODE_PER_GROUP)
-        groups_add(out, s, server_time_ms);
+        session_json_groups(out, s, NULL, server_time_ms);
     header_add(out, s);
     extras_add(out, s, server_time_ms);
     stamp_add(out, s, server_time_ms);
@@ -453,6 +295,17 @@ session_json_minimal(struct buf *out, const struct session *s, int64_t server_ti
     state_add(out, s, false, server_time_ms);
 }
 
+void
+session_part_json(struct buf *out, const struct session *s, const struct session_part *part,
+                  int64_t server_time_ms)
+{
+    session_json_participants(out, s, part, server_time_ms);
+    if (s->mode == MODE_PER_GROUP)
+        session_json_groups(out, s, part, server_time_ms);
+    else
+        LIT(out, ",\"groups\":[]");
+}
+
 static void
 switch_add(struct buf *out, const struct session *s, int32_t expired, bool whole,
            int64_t server_time_ms)
@@ -464,7 +317,7 @@ switch_add(struct buf *out, const struct session *s, int32_t expired, bool whole
     LIT(out, ",\"cycle_started_at\":");
     time_or_null(out, s->cycle_started_at);
     if (whole)
-        participants_add(out, s, server_time_ms);
+        session_json_participants(out, s, NULL, server_time_ms);
     LIT(out, ",\"status\":");
     word_add(out, sync_status_name(s->status));
     if (expired >= 0) {

@@ -64,6 +64,14 @@ static const struct member unchanged[] = {
     { "unchanged", "'type':'boolean','const':true", true, "The client holds this epoch and version." }, END
 };
 static const struct member state_update[] = { TYPE("STATE_UPDATE"), SESSION, WHEN, EPOCH, VERSION, STATE, END };
+static const struct member state_delta[] = {
+    TYPE("STATE_DELTA"), SESSION, WHEN, EPOCH, VERSION,
+    { "previous_version", "'type':'integer','minimum':1", true, "The version that this is put on." },
+    { "server_time", INSTANT, true, "The instant for which remaining times are computed." },
+    { "changed", "'type':'object','additionalProperties':true", true, "An RFC 7396 merge patch on the session without participants and groups. null removes a member, but is the value of one that is always present." },
+    { "participants", LIST("Participant"), true, "Those that have changed, whole; new ones come last." },
+    { "groups", LIST("Group"), true, "The same of groups." }, END
+};
 static const struct member time_warning[] = {
     TYPE("TIME_WARNING"), SESSION, WHEN, EPOCH, VERSION,
     { "participant_id", UUID, false, "Whose clock it is; none in global and count_up." },
@@ -138,6 +146,7 @@ static const struct {
     { "STATE_SYNC", state_sync, NULL, "The current state: at the beginning, when asked for, after a gap." },
     { "STATE_SYNC_unchanged", unchanged, NULL, "The client is up to date." },
     { "STATE_UPDATE", state_update, NULL, "A change." },
+    { "STATE_DELTA", state_delta, NULL, "A change, for those who asked for delta; when versions do not follow each other they get STATE_SYNC." },
     { "TIME_WARNING", time_warning, NULL, "A running clock crosses one of warn_at_ms. No change of the state." },
     { "ACTION", action, NULL, "auto_action: what is done for the one whose clock has reached zero; between the state that shows it and TIME_EXPIRED." },
     { "TIME_EXPIRED", time_expired, NULL, "A clock has reached zero; follows the state that shows it." },
@@ -190,7 +199,8 @@ put_channel(struct buf *out)
                    messages[i].key, messages[i].key);
     schema_put(out, "},'bindings':{'ws':{'method':'GET','query':{'type':'object',"
                     "'additionalProperties':false,'properties':{'sessionId':{" UUID
-                    ",'description':'The session to watch.'},'token':{" TEXT
+                    ",'description':'The session to watch.'},'delta':{'type':'string','enum':['1'],"
+                    "'description':'Changes as STATE_DELTA.'},'token':{" TEXT
                     ",'description':'A JSON Web Token.'}}},'bindingVersion':'0.1.0'}}}");
 }
 

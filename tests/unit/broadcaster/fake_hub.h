@@ -82,7 +82,7 @@ join(void)
 {
     struct fake *f = fake_open(&set, 0);
 
-    hub_join(hub, &f->c, SID);
+    hub_join(hub, &f->c, SID, false);
     return f;
 }
 

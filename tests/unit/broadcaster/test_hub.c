@@ -854,7 +854,7 @@ skipping_loses_no_other_session(void **state)
     life_begin(&l, 1);
     life_begin(&busy, 2);
     memcpy(busy.s.id, other, sizeof(other));
-    hub_join(hub, &f->c, other);
+    hub_join(hub, &f->c, other, false);
     hub_subscribed(hub, SID_LOWER);
     loaded(RC_OK, &l.s, l.now);
     hub_subscribed(hub, other);
@@ -960,7 +960,7 @@ room_is_bounded(void **state)
         snprintf(id + 30, 7, "%06d", i);
         assert_true(hub_has_room(hub, id));
         f[i] = fake_open(&set, 0);
-        hub_join(hub, &f[i]->c, id);
+        hub_join(hub, &f[i]->c, id, false);
     }
     assert_true(hub_has_room(hub, id));
     assert_false(hub_has_room(hub, SID));

@@ -168,7 +168,7 @@ at_most_100_sessions_per_socket(void **state)
 
     (void)state;
     hub_link_lost(hub);
-    hub_join(hub, &f->c, sid(0));
+    hub_join(hub, &f->c, sid(0), false);
     for (int k = 1; k < HUB_SUBS_MAX; k++)
         assert_int_equal(subscribe(f, sid(k)), FAULT_NONE);
     assert_int_equal(subscribe(f, SID), FAULT_SUBSCRIPTION_LIMIT);
@@ -233,7 +233,7 @@ a_deletion_ends_that_subscription_only(void **state)
     struct fake *f = fake_open(&set, 0);
 
     (void)state;
-    hub_join(hub, &f->c, sid(1));
+    hub_join(hub, &f->c, sid(1), false);
     hub_subscribed(hub, sid(1));
     loaded(RC_OK, &one.s, one.now);
     subscribe_live(f, &two);
@@ -256,7 +256,7 @@ a_deletion_closes_who_was_opened_for_it_and_holds_no_other(void **state)
     struct fake *f = fake_open(&set, 0);
 
     (void)state;
-    hub_join(hub, &f->c, sid(1));
+    hub_join(hub, &f->c, sid(1), false);
     hub_subscribed(hub, sid(1));
     loaded(RC_OK, &one.s, one.now);
     subscribe_live(f, &two);

@@ -65,7 +65,7 @@ hello(const char *id)
 {
     struct fake *f = fake_open(&set, 0);
 
-    talk_hello(&talk, &f->c, id);
+    talk_hello(&talk, &f->c, id, false);
     return f;
 }
 
