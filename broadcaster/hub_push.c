@@ -183,8 +183,9 @@ hub_push_deleted(struct hub *h, struct watch *w, const struct event *ev)
     struct sub *sub, *tmp;
 
     buf_clear(&h->text);
-    protocol_deleted(&h->text, w->spelling, ev != NULL ? ev->epoch : NULL,
-                     ev != NULL ? ev->version : 0, at_ms);
+    /* nobody said which change it was: at least the one after what is known */
+    protocol_deleted(&h->text, w->spelling, ev != NULL ? ev->epoch : w->s.epoch,
+                     ev != NULL ? ev->version : w->s.version + 1, at_ms);
     f = hub_text_frame(h);
     watch_forget(w);
     DL_FOREACH_SAFE(w->subs, sub, tmp)

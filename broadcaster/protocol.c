@@ -272,8 +272,7 @@ protocol_deleted(struct buf *out, const char *id, const char *epoch, int64_t ver
                  int64_t at_ms)
 {
     begin(out, "SESSION_DELETED", id, at_ms);
-    if (epoch != NULL)
-        place(out, epoch, version);
+    place(out, epoch, version);
     buf_char(out, '}');
 }
 

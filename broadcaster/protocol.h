@@ -67,7 +67,7 @@ void protocol_action(struct buf *out, const char *id, const struct event *ev,
 void protocol_time_expired(struct buf *out, const char *id, const struct event *ev);
 /* TIME_WARNING */
 void protocol_time_warning(struct buf *out, const char *id, const struct warning_note *w);
-/* `epoch` NULL: nobody said which change it was (the session is simply gone). */
+/* `version` is that of the deletion. */
 void protocol_deleted(struct buf *out, const char *id, const char *epoch, int64_t version,
                       int64_t at_ms);
 

@@ -91,9 +91,8 @@ static const struct member time_expired[] = {
     { "action_applied", TIMEOUT_TYPE, true, "What was done about it." }, END
 };
 static const struct member session_deleted[] = {
-    TYPE("SESSION_DELETED"), SESSION, WHEN,
-    { "epoch", TEXT, false, "The life that ended; left out when the session is simply gone." },
-    { "version", "'type':'integer','minimum':1", false, "That of the deletion." }, END
+    TYPE("SESSION_DELETED"), SESSION, WHEN, EPOCH,
+    { "version", "'type':'integer','minimum':1", true, "That of the deletion; when the session is simply gone, one more than was known." }, END
 };
 static const struct member subscribed[] = { TYPE("SUBSCRIBED"), SESSION, WHEN, END };
 static const struct member unsubscribed[] = { TYPE("UNSUBSCRIBED"), SESSION, WHEN, END };

@@ -563,7 +563,7 @@ a_session_that_vanished_is_deleted(void **state)
     f = join_live(&l);
     assert_int_equal(hub_reconnect(hub, &f->c, &m), FAULT_NONE);
     loaded(RC_SESSION_NOT_FOUND, NULL, l.now);
-    assert_string_equal(got(f), "SESSION_DELETED close:1000");
+    assert_string_equal(got(f), "SESSION_DELETED:2 close:1000");
     leave(f);
     life_end(&l);
 }

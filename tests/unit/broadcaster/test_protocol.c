@@ -173,9 +173,6 @@ small_messages(void **state)
     protocol_deleted(&out, SID, "e.1", 9, T0);
     says("{\"type\":\"SESSION_DELETED\",\"sessionId\":\"" SID
          "\",\"timestamp\":1795362403096,\"epoch\":\"e.1\",\"version\":9}");
-    protocol_deleted(&out, SID, NULL, 0, T0);
-    says("{\"type\":\"SESSION_DELETED\",\"sessionId\":\"" SID
-         "\",\"timestamp\":1795362403096}");
     protocol_draining(&out, 250, T0);
     says("{\"type\":\"SERVER_DRAINING\",\"timestamp\":1795362403096,\"reconnect_in_ms\":250}");
     buf_fini(&out);
