@@ -115,6 +115,22 @@ def test_an_expiry_is_recorded_at_its_deadline_with_its_reason(own, db):
     assert late.total_seconds() == 0
 
 
+def test_an_adjustment_is_recorded_with_its_reason_in_words_and_its_group(own, db):
+    red, new = str(uuid.uuid4()), str(uuid.uuid4())
+    session_id = create(own, sync_mode="per_group", groups=[{"group_id": red, "total_time_ms": 5000, "members": [A, B]}])
+    path = f"{own.base_url}/v1/sessions/{session_id}/participants"
+    assert requests.post(path, json={"participant_id": new, "total_time_ms": 1000, "group_id": red}, timeout=10).status_code == 201
+    why = "arrived late, say \u201cthe trains\u201d\t100 %"
+    assert requests.patch(f"{path}/{B}", json={"add_ms": 700, "reason": why}, timeout=10).status_code == 200
+    wait_recorded(db, session_id, 3)
+    assert rows(
+        db,
+        "SELECT event_type, participant_id::text, group_id::text, time_remaining_ms, reason FROM sync_events"
+        " WHERE session_id = %s AND version > 1 ORDER BY version",
+        session_id,
+    ) == [("participant_added", new, red, 5000, None), ("participant_adjusted", B, red, 5700, why)]
+
+
 def test_the_summary_of_a_session_is_its_newest_state(own, db):
     session_id = create(own, metadata={"game": "blitz"}, increment_ms=2000)
     do(own, session_id, "start", "switch", "switch")
