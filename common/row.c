@@ -1,8 +1,11 @@
 #include "row.h"
 
 #include "buf.h"
+#include "id.h"
 #include "json.h"
 #include <stdbool.h>
+
+#define SAFE_DIGITS 17 /* one more fits into 64 bits, whatever they all are */
 
 /* Enums travel as their number and are written through an int. */
 _Static_assert(sizeof(enum row_type) == sizeof(int), "enums are ints");
@@ -26,6 +29,7 @@ number_of(const struct row_field *fd, const void *obj)
     case ROW_BOOL:
         memcpy(&b, at, sizeof(b));
         return b;
+    case ROW_ID:
     case ROW_TEXT:
     case ROW_END:
         break;
@@ -51,6 +55,7 @@ number_set(const struct row_field *fd, void *obj, int64_t v)
     case ROW_BOOL:
         memcpy(at, &b, sizeof(b));
         break;
+    case ROW_ID:
     case ROW_TEXT:
         *at = '\0';
         break;
@@ -90,15 +95,16 @@ static void
 field_encode(struct buf *out, const struct row_field *fd, const void *obj, bool *first)
 {
     const char *text = (const char *)obj + fd->offset;
+    bool is_text = fd->type == ROW_TEXT || fd->type == ROW_ID;
     int64_t v = number_of(fd, obj);
 
-    if (fd->type == ROW_TEXT ? *text == '\0' : v == fd->fallback)
+    if (is_text ? *text == '\0' : v == fd->fallback)
         return;
     if (!*first)
         buf_char(out, ' ');
     *first = false;
     buf_char(out, fd->tag);
-    if (fd->type == ROW_TEXT)
+    if (is_text)
         text_encode(out, text);
     else if (fd->type != ROW_BOOL)
         buf_i64(out, v);
@@ -148,27 +154,42 @@ text_decode(const char *s, size_t len, char *out, size_t max)
     return n > 0 && json_utf8_is_valid(out, n);
 }
 
-/* Plain decimal as buf_i64 writes it: no plus, no leading zero, no "-0". */
+/* A number that may be too long for 64 bits: digits of [s, end). */
 static bool
-number_decode(const char *s, size_t len, int64_t *v)
+long_decode(const char *s, const char *end, bool minus, int64_t *v)
 {
-    bool minus = len > 0 && *s == '-';
-    size_t i = minus ? 1 : 0;
     int64_t x = 0;
 
-    if (i == len || (s[i] == '0' && len > 1))
-        return false;
-    for (; i < len; i++) {
-        int d = s[i] - '0';
-
-        if (d < 0 || d > 9 || __builtin_mul_overflow(x, 10, &x) ||
-            __builtin_sub_overflow(x, d, &x))
+    for (; s < end; s++)
+        if (__builtin_mul_overflow(x, 10, &x) || __builtin_sub_overflow(x, *s - '0', &x))
             return false;
-    }
     if (!minus && __builtin_sub_overflow(0, x, &x))
         return false;
     *v = x;
     return true;
+}
+
+/*
+ * Plain decimal as buf_i64 writes it: no plus, no leading zero, no "-0". Returns the first byte
+ * behind it, NULL when there is none.
+ */
+static const char *
+number_decode(const char *s, const char *end, int64_t *v)
+{
+    bool minus = s < end && *s == '-';
+    const char *first = minus ? s + 1 : s;
+    int64_t x = 0;
+
+    for (s = first; s < end && s - first <= SAFE_DIGITS && *s >= '0' && *s <= '9'; s++)
+        x = x * 10 + (*s - '0');
+    if (s == first || (*first == '0' && (minus || s - first > 1)))
+        return NULL;
+    *v = minus ? -x : x;
+    if (s - first <= SAFE_DIGITS)
+        return s;
+    while (s < end && *s >= '0' && *s <= '9')
+        s++;
+    return long_decode(first, s, minus, v) ? s : NULL;
 }
 
 static bool
@@ -183,17 +204,45 @@ number_fits(const struct row_field *fd, int64_t v)
     return v == fd->fallback || (v >= fd->from && v <= fd->to);
 }
 
-static bool
-value_decode(const struct row_field *fd, const char *s, size_t len, void *obj)
+static const char *
+id_decode(const char *s, const char *end, char *out)
 {
+    if (end - s < ID_LEN || !id_is_uuid_shape(s, ID_LEN))
+        return NULL;
+    memcpy(out, s, ID_LEN);
+    out[ID_LEN] = '\0';
+    return s + ID_LEN;
+}
+
+/* The value that begins at s; returns the first byte behind it, NULL when it is none. */
+static const char *
+value_decode(const struct row_field *fd, const char *s, const char *end, void *obj)
+{
+    char *at = (char *)obj + fd->offset;
+    const char *stop;
     int64_t v = 1;
 
-    if (fd->type == ROW_TEXT)
-        return text_decode(s, len, (char *)obj + fd->offset, (size_t)fd->max);
-    if (fd->type == ROW_BOOL ? len != 0 : !number_decode(s, len, &v) || !number_fits(fd, v))
-        return false;
-    number_set(fd, obj, v);
-    return true;
+    switch (fd->type) {
+    case ROW_ID:
+        return id_decode(s, end, at);
+    case ROW_TEXT:
+        stop = memchr(s, ' ', (size_t)(end - s));
+        if (stop == NULL)
+            stop = end;
+        return text_decode(s, (size_t)(stop - s), at, (size_t)fd->max) ? stop : NULL;
+    case ROW_BOOL:
+        number_set(fd, obj, v);
+        return s;
+    default:
+        stop = number_decode(s, end, &v);
+        if (stop == NULL || !number_fits(fd, v))
+            return NULL;
+        if (fd->type == ROW_I64)
+            memcpy(at, &v, sizeof(v)); /* nearly all are */
+        else
+            number_set(fd, obj, v);
+        return stop;
+    }
 }
 
 /* The row of the table with that tag, looked for from `*at` on: rows come in table order. */
@@ -213,30 +262,41 @@ field_find(const struct row_field *fields, size_t *at, char tag)
     return NULL;
 }
 
+void
+row_blank(const struct row_field *fields, void *obj)
+{
+    for (const struct row_field *fd = fields; fd->type != ROW_END; fd++)
+        number_set(fd, obj, fd->fallback);
+}
+
+enum rc
+row_take(const char *s, size_t len, const struct row_field *fields, void *obj, struct fail *f)
+{
+    const char *end = s + len;
+    uint64_t seen = 0; /* bit k: fields[k] */
+    size_t at = 0;
+
+    while (s < end) {
+        const struct row_field *fd = field_find(fields, &at, *s);
+
+        if (fd == NULL || (seen >> (fd - fields) & 1) != 0)
+            return fail_log(f, RC_STATE_UNREADABLE, "row field 0x%02x unknown or twice",
+                            (unsigned char)*s);
+        seen |= 1ULL << (fd - fields);
+        s = value_decode(fd, s + 1, end, obj);
+        if (s == NULL || (s < end && *s != ' '))
+            return fail_log(f, RC_STATE_UNREADABLE, "row field %c unreadable", fd->tag);
+        if (s == end)
+            return RC_OK;
+        if (++s == end)
+            return fail_log(f, RC_STATE_UNREADABLE, "row ends in a space");
+    }
+    return RC_OK;
+}
+
 enum rc
 row_decode(const char *s, size_t len, const struct row_field *fields, void *obj, struct fail *f)
 {
-    const char *end = s + len;
-    uint64_t seen[2] = { 0 };
-    size_t at = 0;
-
-    for (const struct row_field *fd = fields; fd->type != ROW_END; fd++)
-        number_set(fd, obj, fd->fallback);
-    while (s < end) {
-        const char *stop = memchr(s, ' ', (size_t)(end - s));
-        const struct row_field *fd = field_find(fields, &at, *s);
-        unsigned tag = (unsigned char)*s;
-
-        if (stop == NULL)
-            stop = end;
-        else if (stop + 1 == end)
-            return fail_log(f, RC_STATE_UNREADABLE, "row ends in a space");
-        if (fd == NULL || (seen[tag >> 6] >> (tag & 63) & 1) != 0)
-            return fail_log(f, RC_STATE_UNREADABLE, "row field 0x%02x unknown or twice", tag);
-        seen[tag >> 6] |= 1ULL << (tag & 63);
-        if (!value_decode(fd, s + 1, (size_t)(stop - s) - 1, obj))
-            return fail_log(f, RC_STATE_UNREADABLE, "row field %c unreadable", fd->tag);
-        s = stop == end ? end : stop + 1;
-    }
-    return RC_OK;
+    row_blank(fields, obj);
+    return row_take(s, len, fields, obj, f);
 }

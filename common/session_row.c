@@ -16,7 +16,7 @@
 
 /* clang-format off */
 static const struct row_field header_fields[] = {
-    { 'i', ROW_TEXT, H(id),                   ID_LEN + 1,       0,  0, 0 },
+    { 'i', ROW_ID,   H(id),                   0,                0,  0, 0 },
     { 'M', ROW_ENUM, H(mode),                 MODE__MAX,        0,  0, 0 },
     { 's', ROW_ENUM, H(status),               STATUS__MAX,      0,  0, 0 },
     { 'T', ROW_I64,  H(total_time_ms),        0,                0,  0, ROW_SPAN_MAX },
@@ -94,8 +94,8 @@ static const struct row_field warning_fields[] = {
 };
 
 static const struct row_field participant_fields[] = {
-    { 'i', ROW_TEXT, P(id),            ID_LEN + 1, 0, 0, 0 },
-    { 'g', ROW_TEXT, P(group_id),      ID_LEN + 1, 0, 0, 0 },
+    { 'i', ROW_ID,   P(id),            0,          0, 0, 0 },
+    { 'g', ROW_ID,   P(group_id),      0,          0, 0, 0 },
     { 'G', ROW_I32,  P(group),         0,          -1, 0, SESSION_GROUPS_MAX - 1 },
     { 'x', ROW_I64,  P(index),         0,          0, 0, INT64_MAX },
     { 't', ROW_I64,  P(total_time_ms), 0,          0, 0, ROW_SPAN_MAX },
@@ -112,7 +112,7 @@ static const struct row_field participant_fields[] = {
 };
 
 static const struct row_field group_fields[] = {
-    { 'i', ROW_TEXT, G(id),            ID_LEN + 1, 0,  0, 0 },
+    { 'i', ROW_ID,   G(id),            0,          0,  0, 0 },
     { 't', ROW_I64,  G(total_time_ms), 0,          0,  0, ROW_SPAN_MAX },
     { 'A', ROW_I64,  G(allotted_ms),   0,          0,  0, ROW_SPAN_MAX },
     { 'u', ROW_I64,  G(time_used_ms),  0,          0,  0, ROW_SPAN_MAX },
@@ -220,7 +220,7 @@ header_set(struct session *s, const char *value, size_t len, struct fail *f)
 {
     enum rc rc = row_decode(value, len, header_fields, s, f);
 
-    if (rc == RC_OK && !id_is_uuid_shape(s->id, strlen(s->id)))
+    if (rc == RC_OK && s->id[0] == '\0')
         return fail_log(f, RC_STATE_UNREADABLE, "header without an id");
     return rc;
 }
@@ -246,34 +246,29 @@ metadata_set(struct session *s, const char *value, size_t len, struct fail *f)
 static enum rc
 participant_set(struct session *s, int place, const char *value, size_t len, struct fail *f)
 {
-    struct participant p = { 0 };
-    enum rc rc = row_decode(value, len, participant_fields, &p, f);
+    enum rc rc;
 
-    if (rc != RC_OK)
-        return rc;
-    if (!id_is_uuid_shape(p.id, strlen(p.id)) ||
-        (p.group_id[0] != '\0' && !id_is_uuid_shape(p.group_id, strlen(p.group_id))))
-        return fail_log(f, RC_STATE_UNREADABLE, "participant %d without an id", place);
     while (s->n <= (size_t)place)
         session_add_participant(s);
-    s->p[place] = p;
-    return RC_OK;
+    s->p[place] = (struct participant){ .group = -1 }; /* a row that says nothing */
+    rc = row_take(value, len, participant_fields, &s->p[place], f);
+    if (rc == RC_OK && s->p[place].id[0] == '\0')
+        return fail_log(f, RC_STATE_UNREADABLE, "participant %d without an id", place);
+    return rc;
 }
 
 static enum rc
 group_set(struct session *s, int place, const char *value, size_t len, struct fail *f)
 {
-    struct group g = { 0 };
-    enum rc rc = row_decode(value, len, group_fields, &g, f);
+    enum rc rc;
 
-    if (rc != RC_OK)
-        return rc;
-    if (!id_is_uuid_shape(g.id, strlen(g.id)))
-        return fail_log(f, RC_STATE_UNREADABLE, "group %d without an id", place);
     while (s->n_groups <= (size_t)place)
         session_add_group(s);
-    s->g[place] = g;
-    return RC_OK;
+    s->g[place] = (struct group){ .last = -1 };
+    rc = row_take(value, len, group_fields, &s->g[place], f);
+    if (rc == RC_OK && s->g[place].id[0] == '\0')
+        return fail_log(f, RC_STATE_UNREADABLE, "group %d without an id", place);
+    return rc;
 }
 
 enum rc

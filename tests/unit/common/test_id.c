@@ -46,6 +46,26 @@ test_uuid_grammar(void **state)
     assert_false(id_is_uuid("11111111-1111-4111-8111-11111111111\0", 36));
 }
 
+/* Each place takes exactly what it should. */
+static void
+test_each_character_of_a_uuid(void **state)
+{
+    char id[] = "01234567-89ab-4cde-8fAB-CDEF01234567";
+
+    (void)state;
+    for (size_t i = 0; i < ID_LEN; i++) {
+        const char was = id[i];
+
+        for (int c = 0; c < 256; c++) {
+            bool hex = c < 128 && c != 0 && strchr("0123456789abcdefABCDEF", c) != NULL;
+
+            id[i] = (char)c;
+            assert_int_equal(id_is_uuid_shape(id, ID_LEN), was == '-' ? c == '-' : hex);
+        }
+        id[i] = was;
+    }
+}
+
 static void
 test_case(void **state)
 {
@@ -210,7 +230,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uuid_grammar), cmocka_unit_test(test_case),
+        cmocka_unit_test(test_uuid_grammar),
+        cmocka_unit_test(test_each_character_of_a_uuid), cmocka_unit_test(test_case),
         cmocka_unit_test(test_uuid4),        cmocka_unit_test(test_uuid8),
         cmocka_unit_test(test_random_text),  cmocka_unit_test(test_crc16),
         cmocka_unit_test(test_epoch_form),   cmocka_unit_test(test_epoch_sorts_as_text),

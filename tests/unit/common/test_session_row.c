@@ -474,6 +474,27 @@ groups_are_checked(void **state)
     session_fini(&s);
 }
 
+/* What a row leaves out is as it was at the beginning, not as it was before. */
+static void
+a_row_takes_the_place_of_the_one_before(void **state)
+{
+    struct session s;
+
+    (void)state;
+    session_init(&s);
+    assert_int_equal(take(&s, "h", "i" SID " M3 s1 u5"), RC_OK);
+    assert_int_equal(take(&s, "p:0", "i" ANNA " g" BERT " G0 x3 t7 A8 u9 c2 v1 p1 m1 s1 O2 e"),
+                     RC_OK);
+    assert_int_equal(take(&s, "g:0", "i" BERT " t7 A8 u9 l0 e"), RC_OK);
+    assert_int_equal(take(&s, "p:0", "i" BERT " G0"), RC_OK);
+    assert_int_equal(take(&s, "g:0", "i" ANNA), RC_OK);
+    fields_are(&s, true, "h=i" SID " M3 s1 u5;p:0=i" BERT " G0;g:0=i" ANNA ";");
+    assert_int_equal(s.p[0].group, 0);
+    assert_int_equal(s.g[0].last, -1);
+    assert_int_equal(take(&s, "p:0", "x3"), RC_STATE_UNREADABLE);
+    session_fini(&s);
+}
+
 static void
 no_header_is_no_session(void **state)
 {
@@ -502,6 +523,7 @@ main(void)
         cmocka_unit_test(metadata_has_a_limit),
         cmocka_unit_test(the_whole_is_checked),
         cmocka_unit_test(groups_are_checked),
+        cmocka_unit_test(a_row_takes_the_place_of_the_one_before),
         cmocka_unit_test(no_header_is_no_session),
     };
 
