@@ -1,7 +1,9 @@
 /*
- * One turn: read from all partitions in one round trip (or, every few seconds, take over what
- * others have left), write, then delete and acknowledge in one more. The replies of the read
- * are what the records borrow, so nothing is copied before it is a row.
+ * One turn: read from a quarter of the partitions in one round trip (or, every few seconds,
+ * take over what others have left), write, then delete and acknowledge in one more. A partition
+ * is read by one drain at a time (audit_read.lua), and the quarters let several work side by
+ * side. The replies of the read are what the records borrow, so nothing is copied before it is
+ * a row.
  *
  * A batch that PostgreSQL does not take now is kept and tried again. A batch with a record that
  * it will never take is halved until that record is found. Records are deleted before they are
@@ -26,13 +28,14 @@
 #include <inttypes.h>
 
 #define GROUP "audit"
-#define GATHER_MS 50 /* between two reads while there is something */
-#define IDLE_MS 150
+#define QUARTER (KEYS_PARTITIONS / 4) /* partitions that one turn looks at */
+#define GATHER_MS 20                  /* between two turns while there is something */
+#define IDLE_MS 50
 #define AWAY_MS 250 /* after a failure */
 #define CLAIM_MS 5000
 #define FLUSH_MS 2000
 #define HELD_MS "10000"
-#define COUNT_MAX 64 /* records of one partition */
+#define COUNT_MAX 256 /* records of one partition */
 #define BYTES_MANY (8u << 20)
 #define BUSY 64 /* records: read on at once */
 
@@ -59,7 +62,9 @@ struct audit_drain {
     bool groups;     /* they are there, as far as is known */
     bool complained; /* about the schema */
     int count;       /* records to ask of each partition */
+    int first;       /* partition of this turn's quarter */
     int64_t claim_ms;
+    int claimed; /* quarters, since then */
 };
 
 /* --- reading --- */
@@ -92,25 +97,29 @@ make_groups(struct audit_drain *d, struct fail *f)
     return rc;
 }
 
-static void
-ask_new(struct audit_drain *d)
+static int
+partition_at(const struct audit_drain *d, int k)
 {
-    for (int i = 0; i < KEYS_PARTITIONS; i++)
-        redis_batch_add(d->read, "XREADGROUP GROUP %s %s COUNT %d STREAMS %s >", GROUP,
-                        d->consumer, d->count, keys_audit(d->conf->key_prefix, i).s);
+    return (d->first + k) % KEYS_PARTITIONS;
 }
 
+/* New records, or those that others have left. */
 static void
-ask_left(struct audit_drain *d)
+ask(struct audit_drain *d, bool left)
 {
     char count[12];
 
     snprintf(count, sizeof(count), "%d", d->count);
-    for (int i = 0; i < KEYS_PARTITIONS; i++) {
-        struct key stream = keys_audit(d->conf->key_prefix, i);
-        const char *argv[] = { stream.s, GROUP, d->consumer, HELD_MS, count };
+    redis_batch_clear(d->read);
+    for (int k = 0; k < QUARTER; k++) {
+        struct key stream = keys_audit(d->conf->key_prefix, partition_at(d, k));
+        const char *new[] = { stream.s, GROUP, d->consumer, count };
+        const char *old[] = { stream.s, GROUP, d->consumer, HELD_MS, count };
 
-        redis_batch_script(d->read, LUA_AUDIT_CLAIM, 1, 5, argv, NULL);
+        if (left)
+            redis_batch_script(d->read, LUA_AUDIT_CLAIM, 1, 5, old, NULL);
+        else
+            redis_batch_script(d->read, LUA_AUDIT_READ, 1, 4, new, NULL);
     }
 }
 
@@ -154,19 +163,6 @@ take_entry(struct audit_drain *d, int partition, const redisReply *one)
     d->bytes += e->record.event_len + e->record.snapshot_len;
 }
 
-/* XREADGROUP gives {{stream, entries}}, the script gives the entries; nil is none. */
-static void
-take_entries(struct audit_drain *d, int partition, const redisReply *reply, bool left)
-{
-    if (!left && reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
-        reply->element[0]->type == REDIS_REPLY_ARRAY && reply->element[0]->elements == 2)
-        reply = reply->element[0]->element[1];
-    else if (!left)
-        return;
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-        take_entry(d, partition, reply->element[i]);
-}
-
 /* A few large records are as much work as many small ones. */
 static void
 adapt(struct audit_drain *d)
@@ -177,34 +173,41 @@ adapt(struct audit_drain *d)
         d->count *= 2;
 }
 
+/* The next quarter; every CLAIM_MS once round for what others have left. */
+static bool
+move_on(struct audit_drain *d)
+{
+    bool left = clock_mono_ms() >= d->claim_ms;
+
+    d->first = (d->first + QUARTER) % KEYS_PARTITIONS;
+    if (left && ++d->claimed == KEYS_PARTITIONS / QUARTER) {
+        d->claimed = 0;
+        d->claim_ms = clock_mono_ms() + CLAIM_MS;
+    }
+    return left;
+}
+
 static enum rc
 read_entries(struct audit_drain *d, struct fail *f)
 {
-    bool left = clock_mono_ms() >= d->claim_ms;
     enum rc rc = d->groups ? RC_OK : make_groups(d, f);
 
     d->n = d->bytes = 0;
     if (rc != RC_OK)
         return rc;
-    redis_batch_clear(d->read);
-    if (left)
-        ask_left(d);
-    else
-        ask_new(d);
+    ask(d, move_on(d));
     rc = redis_run(d->redis, d->read, f);
-    for (int i = 0; i < KEYS_PARTITIONS && rc == RC_OK; i++) {
-        const redisReply *reply = redis_batch_reply(d->read, i);
+    for (int k = 0; k < QUARTER && rc == RC_OK; k++) {
+        const redisReply *reply = redis_batch_reply(d->read, k);
 
-        if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOGROUP", 7) == 0)
+        if (reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "NOGROUP") != NULL)
             d->groups = false; /* a Redis that has lost them */
-        else if (redis_batch_check(d->read, i, f) == RC_OK)
-            take_entries(d, i, reply, left);
-        else
+        else if (redis_batch_check(d->read, k, f) != RC_OK)
             complain("audit read failed", f);
+        for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+            take_entry(d, partition_at(d, k), reply->element[i]);
         fail_reset(f);
     }
-    if (left && rc == RC_OK && d->n == 0)
-        d->claim_ms = clock_mono_ms() + CLAIM_MS;
     adapt(d);
     return rc;
 }
@@ -377,10 +380,13 @@ static void
 flush(struct audit_drain *d)
 {
     int64_t until_ms = clock_mono_ms() + FLUSH_MS;
-    int64_t pause_ms = 0;
+    int idle = 0;
 
-    while (clock_mono_ms() < until_ms && pause_ms <= GATHER_MS)
-        pause_ms = turn(d);
+    while (clock_mono_ms() < until_ms && idle < KEYS_PARTITIONS / QUARTER) {
+        if (turn(d) == AWAY_MS)
+            return;
+        idle = d->n == 0 ? idle + 1 : 0;
+    }
 }
 
 struct audit_drain *
@@ -398,6 +404,7 @@ audit_drain_start(const struct conf *conf)
     d->done = redis_batch_new();
     d->count = COUNT_MAX;
     d->claim_ms = clock_mono_ms() + CLAIM_MS;
+    d->first = (int)(clock_mono_us() % KEYS_PARTITIONS); /* not the same one in every process */
     id_random(d->consumer, sizeof(d->consumer) - 1);
     worker_thread_start(&d->thread, "the audit drain", turn, d);
     return d;

@@ -51,6 +51,8 @@ static const struct answer_row answers[ANSWER__MAX] = {
                         "The turn that has begun." },
     [ANSWER_BATCH] = { REF("SessionBatch"), NULL, true, "Those that exist, and the others." },
     [ANSWER_LIST] = { REF("SessionList"), NULL, true, "A page of them." },
+    [ANSWER_EVENTS] = { REF("SessionEvents"), NULL, true,
+                        "Changes of the session, oldest first." },
     [ANSWER_TIME] = { REF("Time"), NULL, false, "The server's clock." },
     [ANSWER_HEALTH] = { REF("Health"), NULL, false, "The process works." },
     [ANSWER_READY] = { REF("Ready"), NULL, false, "Requests can be served." },

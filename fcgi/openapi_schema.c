@@ -185,6 +185,28 @@ static const struct member session_list[] = {
     { NULL, NULL, false, NULL },
 };
 
+static const struct member session_event[] = {
+    { "version", "'type':'integer','minimum':1", true, "The version that the change has led to." },
+    { "epoch", TEXT, true, "The life of the session that it belongs to." },
+    { "event_type", TEXT, true, "What it was: session_created, cycle_switched, participant_expired, ..." },
+    { "timestamp", INSTANT, true, "When it took effect: for an expiry its deadline." },
+    { "participant_id", UUID, false, "Whom it is about, in lower case." },
+    { "group_id", UUID, false, "The group of that participant." },
+    { "time_remaining_ms", COUNT, false, "What the clock had left afterwards." },
+    { "time_elapsed_ms", COUNT, false, "The running time of that participant, or of the session." },
+    { "cycle_number", COUNT, false, "The turn that followed." },
+    { "actor", TEXT, false, "Who did it, where that is known." },
+    { "reason", TEXT, false, "Why, where nobody asked for it: timeout, idle, recovery, ..." },
+    { NULL, NULL, false, NULL },
+};
+
+static const struct member session_events[] = {
+    { "events", LIST("SessionEvent"), true, "In the order of epoch and version." },
+    { "recorded_up_to", "'type':'object','additionalProperties':false,'required':['epoch','version'],'properties':{'epoch':{" TEXT "},'version':{" COUNT "}}", false, "The newest change that is recorded; changes reach the record a moment after they happen." },
+    { "next_cursor", TEXT, false, "Where there are more: the cursor for the next page." },
+    { NULL, NULL, false, NULL },
+};
+
 static const struct member time_[] = {
     { "timestamp_ms", INTEGER, true, "Now, in milliseconds since 1970." },
     { "server_version", TEXT, true, "The version of the protocol." },
@@ -253,6 +275,8 @@ static const struct {
     { "SwitchResultMinimal", switch_result, true, "The same without the participants." },
     { "SessionBatch", session_batch, false, "Several sessions." },
     { "SessionList", session_list, false, "Sessions of one owner." },
+    { "SessionEvent", session_event, false, "A change of a session." },
+    { "SessionEvents", session_events, false, "The audit trail of a session." },
     { "Time", time_, false, "The server's clock." },
     { "Health", health, false, "How this host is." },
     { "Ready", ready, false, "Whether requests can be served." },

@@ -20,6 +20,7 @@ struct arena;
 struct conf;
 struct io;
 struct json_object; /* json-c */
+struct pg;
 struct redis;
 struct redis_batch;
 struct session_store;
@@ -37,6 +38,7 @@ struct app {
     struct redis *redis;
     struct redis_batch *batch; /* for what a request asks of Redis beside the store */
     struct session_store *store;
+    struct pg *pg; /* of requests that read PostgreSQL; connects when one does */
     struct token_keys *tokens;
     struct status *status;
     size_t *route_places; /* of each route_at(i) in the metrics; NULL: nothing is counted */

@@ -59,6 +59,7 @@ enum answer {
     ANSWER_SWITCH,  /* {"data": what a switch shows} */
     ANSWER_BATCH,   /* {"data": {"sessions": [...], "missing": [...]}} */
     ANSWER_LIST,    /* {"data": {"sessions": [...], "next_cursor"?}} */
+    ANSWER_EVENTS,  /* {"data": {"events": [...], ...}} */
     ANSWER_TIME,
     ANSWER_HEALTH,
     ANSWER_READY,

@@ -4,6 +4,7 @@
 #include "common/conf.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/pg.h"
 #include "common/redis.h"
 #include "common/session_store.h"
 #include "common/status.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#define PG_DEADLINE_MS 5000
 #define OUT_MAX (REPLY_MAX + 64 * 1024)
 
 void
@@ -32,6 +34,7 @@ service_init(struct service *s, const struct conf *conf)
     s->app.redis = redis_new(conf, "synckairos-fcgi");
     s->app.batch = redis_batch_new();
     s->app.store = session_store_new(conf, s->app.redis);
+    s->app.pg = pg_new(conf->database_url, "synckairos-fcgi", PG_DEADLINE_MS);
     id_random(s->app.id_prefix, sizeof(s->app.id_prefix) - 1);
     request_init(&s->rq, &s->app);
     buf_init(&s->out, OUT_MAX);
@@ -42,6 +45,7 @@ service_fini(struct service *s)
 {
     request_fini(&s->rq);
     buf_fini(&s->out);
+    pg_free(s->app.pg);
     session_store_free(s->app.store);
     redis_batch_free(s->app.batch);
     redis_free(s->app.redis);

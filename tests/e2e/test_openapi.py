@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import requests
 
-from stack import ROOT
+from stack import ROOT, Stack, until
 from tokens import bearer
 from watch import body
 
@@ -67,8 +67,11 @@ class Described:
 
 
 @pytest.fixture(scope="module")
-def api(stack):
-    return Described(stack.base_url)
+def api():
+    stack = Stack(POSTGRES="on")
+    stack.database().close()
+    yield Described(stack.base_url)
+    stack.close()
 
 
 def refs(node):
@@ -130,6 +133,7 @@ def test_the_life_of_a_session_is_as_described(api):
     sent = body(metadata={"any": ["thing"]}, max_time_ms=5000, time_per_cycle_ms=5000)
     call = lambda verb, status=200, **more: api.call("post", "/v1/sessions/{id}" + verb, status, sent["session_id"], **more)
     get = lambda status=200, **more: api.call("get", "/v1/sessions/{id}", status, sent["session_id"], **more)
+    events = lambda **p: api.call("get", "/v1/sessions/{id}/events", 200, sent["session_id"], params=p).json()["data"]["events"]
     api.call("post", "/v1/sessions", 201, json=sent)
     api.call("post", "/v1/sessions", 200, json=sent)
     get()
@@ -160,9 +164,12 @@ def test_the_life_of_a_session_is_as_described(api):
     call("/start", 400)
     batch = api.call("post", "/v1/sessions/batch", 200, json={"session_ids": [sent["session_id"], str(uuid.uuid4())]}).json()["data"]
     assert [one["session_id"] for one in batch["sessions"]] == [sent["session_id"]] and len(batch["missing"]) == 1
+    until(events, say="its first records")
     api.call("delete", "/v1/sessions/{id}", 204, sent["session_id"])
     api.call("delete", "/v1/sessions/{id}", 204, sent["session_id"])
     get(404)
+    until(lambda: events()[-1]["event_type"] == "session_deleted", say="its records")
+    assert len(events(limit=2)) == 2
 
 
 def test_a_cancelled_stopwatch_is_as_described(api):

@@ -1,0 +1,179 @@
+/*
+ * /v1/sessions/{id}/events: what has happened to a session, from PostgreSQL. The one request of
+ * sync sessions that reads it. Who may read the session may read this, also when it is deleted:
+ * judged on the newest snapshot that was recorded, and on the session itself where there is
+ * one.
+ */
+#include "fcgi/api/api.h"
+
+#include "common/arena.h"
+#include "common/pg.h"
+#include "common/session.h"
+#include "common/session_store.h"
+#include "fcgi/gate.h"
+#include "fcgi/store/audit.h"
+
+#include <string.h>
+
+#define LIMIT_DEFAULT 50
+#define LIMIT_MAX 200
+#define CURSOR_MAX 64
+
+/* clang-format off */
+static const struct field events_query[] = {
+    { .name = "limit", .type = F_INT, .label = "Limit", .min = 1, .max = LIMIT_MAX,
+      .doc = "Records on one page; 50 when it is left out." },
+    { .name = "cursor", .type = F_STR, .label = "Cursor", .min = 1, .max = CURSOR_MAX,
+      .doc = "next_cursor of the page before." },
+    { .type = F_END },
+};
+/* clang-format on */
+
+static void
+fini_session(void *s)
+{
+    session_fini(s);
+}
+
+/* "<epoch>:<version>", as put_cursor prints it. */
+static bool
+take_cursor(const char *text, struct audit_mark *mark)
+{
+    size_t len = strcspn(text, ":");
+    const char *digits = text + len + 1;
+
+    if (text[len] != ':' || !epoch_is_valid(text, len))
+        return false;
+    if (*digits == '\0' || strlen(digits) > 18 || digits[strspn(digits, "0123456789")] != '\0')
+        return false;
+    memcpy(mark->epoch, text, len);
+    mark->epoch[len] = '\0';
+    mark->version = strtoll(digits, NULL, 10);
+    return true;
+}
+
+static enum rc
+read_cursor(struct req *rq, struct audit_mark *mark, struct fail *f)
+{
+    const char *text = body_str(rq->args, "cursor");
+
+    *mark = (struct audit_mark){ .version = 0 };
+    if (text == NULL || take_cursor(text, mark))
+        return RC_OK;
+    body_issue(&rq->body, rq->mem, "cursor", "invalid_format",
+               "Cursor must be a next_cursor of this endpoint");
+    return fail_set(f, RC_VALIDATION, "Request validation failed");
+}
+
+/* May the caller read it? The session itself is asked when its records do not say yes: there
+ * may be none yet, or he has joined since. */
+static enum rc
+check_access(struct req *rq, const struct session *recorded, struct fail *f)
+{
+    const struct store_terms terms = { .caller = &rq->caller };
+    struct store_result res = { 0 };
+    struct session now;
+    enum rc rc;
+
+    if (recorded->id[0] != '\0' &&
+        access_judge(&rq->caller, recorded, COMMAND_NONE) == ACCESS_ALLOWED)
+        return RC_OK;
+    session_init(&now);
+    rc = session_store_get(rq->app->store, rq->params[0], &terms, &now, &res, f);
+    rq->server_time_ms = res.server_time_ms;
+    session_fini(&now);
+    return rc;
+}
+
+/* ---- the page ---- */
+
+static void
+put_text(struct buf *out, const char *name, const char *value)
+{
+    if (*value == '\0')
+        return;
+    buf_printf(out, ",\"%s\":", name);
+    buf_json(out, value, strlen(value));
+}
+
+static void
+put_number(struct buf *out, const char *name, const char *value)
+{
+    if (*value != '\0')
+        buf_printf(out, ",\"%s\":%s", name, value);
+}
+
+static void
+put_event(struct buf *out, const struct pg_result *page, int row)
+{
+    buf_printf(out, "{\"version\":%s", pg_text(page, row, AUDIT_VERSION));
+    put_text(out, "epoch", pg_text(page, row, AUDIT_EPOCH));
+    put_text(out, "event_type", pg_text(page, row, AUDIT_TYPE));
+    buf_str(out, ",\"timestamp\":");
+    buf_time(out, pg_int(page, row, AUDIT_AT_MS));
+    put_text(out, "participant_id", pg_text(page, row, AUDIT_PARTICIPANT));
+    put_text(out, "group_id", pg_text(page, row, AUDIT_GROUP));
+    put_number(out, "time_remaining_ms", pg_text(page, row, AUDIT_REMAINING));
+    put_number(out, "time_elapsed_ms", pg_text(page, row, AUDIT_ELAPSED));
+    put_number(out, "cycle_number", pg_text(page, row, AUDIT_CYCLE));
+    put_text(out, "actor", pg_text(page, row, AUDIT_ACTOR));
+    put_text(out, "reason", pg_text(page, row, AUDIT_REASON));
+    buf_char(out, '}');
+}
+
+static void
+put_page(struct buf *out, const struct pg_result *page, int limit,
+         const struct audit_mark *recorded)
+{
+    int n = pg_rows(page) > limit ? limit : pg_rows(page);
+
+    buf_str(out, "{\"events\":[");
+    for (int row = 0; row < n; row++) {
+        if (row > 0)
+            buf_char(out, ',');
+        put_event(out, page, row);
+    }
+    buf_char(out, ']');
+    if (recorded->version != 0)
+        buf_printf(out, ",\"recorded_up_to\":{\"epoch\":\"%s\",\"version\":%lld}",
+                   recorded->epoch, (long long)recorded->version);
+    if (pg_rows(page) > limit)
+        buf_printf(out, ",\"next_cursor\":\"%s:%s\"", pg_text(page, n - 1, AUDIT_EPOCH),
+                   pg_text(page, n - 1, AUDIT_VERSION));
+    buf_char(out, '}');
+}
+
+static enum rc
+list(struct req *rq, struct fail *f)
+{
+    int limit = (int)body_int(rq->args, "limit", LIMIT_DEFAULT);
+    struct session *recorded = arena_alloc(rq->mem, sizeof(*recorded));
+    struct audit_mark after, newest = { .version = 0 };
+    const struct pg_result *page;
+    bool found;
+    enum rc rc = read_cursor(rq, &after, f);
+
+    session_init(recorded);
+    arena_defer(rq->mem, fini_session, recorded);
+    if (rc == RC_OK)
+        rc = gate_limit_settle(rq, f);
+    if (rc == RC_OK)
+        rc = audit_head(rq->app->pg, rq->params[0], &found, &newest, recorded, f);
+    if (rc == RC_OK)
+        rc = check_access(rq, recorded, f);
+    /* One more than asked for tells whether there is a next page. */
+    if (rc == RC_OK)
+        rc = audit_page(rq->app->pg, rq->mem, rq->params[0], &after, limit + 1, &page, f);
+    if (rc != RC_OK)
+        return rc;
+    put_page(reply_data(rq, 200), page, limit, &newest);
+    reply_header(rq, "Cache-Control", "no-cache");
+    return RC_OK;
+}
+
+/* clang-format off */
+const struct route session_events_routes[] = {
+    { METHOD_GET, "/v1/sessions/{id}/events", AUTH_SYNC, LIMIT_GENERAL, NULL, events_query, list, 200, ANSWER_EVENTS, "Sessions", "Read what has happened to a session, also after its deletion" },
+    { .path = NULL },
+};
+/* clang-format on */
