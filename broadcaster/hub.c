@@ -307,7 +307,7 @@ hub_subscribe(struct hub *h, struct client *c, const struct message *m)
 
     if (sub == NULL && count_subs(c) >= HUB_SUBS_MAX)
         return FAULT_SUBSCRIPTION_LIMIT;
-    if (sub == NULL && !hub_has_room(h, m->session_id))
+    if (!hub_has_room(h, m->session_id))
         return FAULT_SERVER_FULL;
     buf_clear(&h->text);
     protocol_subscribed(&h->text, m->session_id, h->calls.now_ms(h->calls.ctx));

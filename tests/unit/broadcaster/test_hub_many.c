@@ -334,6 +334,36 @@ what_no_state_makes_up_for_reaches_the_slow(void **state)
     life_end(&two);
 }
 
+/* The queue is full to the brim with states when the answer comes. */
+static void
+states_that_an_answer_pushed_out_are_made_up_for(void **state)
+{
+    struct life l = begin_life(1);
+    struct fake *f = fake_open(&set, 0);
+    char expected[80];
+
+    (void)state;
+    subscribe_live(f, &l);
+    f->stuck = true;
+    life_do(&l, COMMAND_START);
+    tell(&l);
+    while (f->c.queue_n < CLIENT_FRAMES_MAX) {
+        life_do(&l, COMMAND_SWITCH);
+        tell(&l);
+    }
+    assert_false(f->c.is_behind);
+    hub_refuse(hub, &f->c, FAULT_UNKNOWN_TYPE, NULL);
+    assert_true(f->c.is_behind);
+    f->stuck = false;
+    assert_true(client_writable(&f->c));
+    hub_catch_up(hub, &f->c);
+    snprintf(expected, sizeof(expected), "ERROR:UNKNOWN_TYPE STATE_UPDATE:%lld",
+             (long long)l.s.version);
+    assert_string_equal(got(f), expected);
+    leave(f);
+    life_end(&l);
+}
+
 static void
 who_asks_and_never_reads_is_cut(void **state)
 {
@@ -411,6 +441,7 @@ main(void)
         TEST(a_deletion_closes_who_was_opened_for_it_and_holds_no_other),
         TEST(a_deletion_leaves_a_socket_opened_for_none),
         TEST(what_no_state_makes_up_for_reaches_the_slow),
+        TEST(states_that_an_answer_pushed_out_are_made_up_for),
         TEST(who_asks_and_never_reads_is_cut),
         TEST(catching_up_goes_on_where_it_stopped),
     };
