@@ -270,17 +270,18 @@ static enum rc
 check_params(struct req *rq, struct fail *f)
 {
     const char *p = rq->route->path;
+    enum rc rc = RC_OK, one;
     size_t k = 0;
 
     while ((p = strchr(p, '{')) != NULL) {
         size_t len = strcspn(++p, "}");
-        enum rc rc = check_param(rq, p, len, rq->params[k++], f);
 
-        if (rc != RC_OK)
-            return rc;
+        one = check_param(rq, p, len, rq->params[k++], f);
+        if (one != RC_OK)
+            rc = one;
         p += len;
     }
-    return RC_OK;
+    return rc;
 }
 
 /* ---- the body ---- */
@@ -398,18 +399,56 @@ check_body(struct req *rq, struct fail *f)
 
 /* ---- all of it ---- */
 
-enum rc
-gate_pass(struct req *rq, struct fail *f)
+/* The faults of one step behind those of the steps before. */
+static enum rc
+run_step(struct req *rq, enum rc (*step)(struct req *rq, struct fail *f), struct fail *f)
+{
+    struct issue *before = rq->body.issues, *last = before;
+    enum rc rc;
+
+    rq->body.issues = NULL;
+    rq->body.tail = NULL;
+    rc = step(rq, f);
+    if (before == NULL)
+        return rc;
+    while (last->next != NULL)
+        last = last->next;
+    last->next = rq->body.issues;
+    if (rq->body.issues == NULL)
+        rq->body.tail = &last->next;
+    rq->body.issues = before;
+    return rc;
+}
+
+/* What is wrong with path, query and body is told together; what cannot be read at all only
+ * when nothing else was wrong before. */
+static enum rc
+check_all(struct req *rq, struct fail *f)
 {
     static enum rc (*const steps[])(
         struct req * rq, struct fail * f) = { check_params, query_check, check_body };
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        struct fail ignored = { 0 };
+        enum rc one = run_step(rq, steps[i], rc == RC_OK ? f : &ignored);
+
+        if (rc == RC_OK)
+            rc = one;
+        if (one != RC_OK && one != RC_VALIDATION)
+            break;
+    }
+    return rc;
+}
+
+enum rc
+gate_pass(struct req *rq, struct fail *f)
+{
     enum rc rc;
 
     assert(rq->route->auth > AUTH_UNSET && rq->route->auth < AUTH__MAX);
     rq->limit_kind = rq->route->limit;
     rq->caller.is_free = !rq->app->conf->auth_required;
     rc = levels[rq->route->auth](rq, f);
-    for (size_t i = 0; rc == RC_OK && i < sizeof(steps) / sizeof(steps[0]); i++)
-        rc = steps[i](rq, f);
-    return rc;
+    return rc == RC_OK ? check_all(rq, f) : rc;
 }

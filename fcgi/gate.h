@@ -15,8 +15,8 @@
 #include "common/session_store.h"
 #include "fcgi/request.h"
 
-/* All steps. RC_OK: the handler may run. Else the failure; RC_VALIDATION has rq->body.issues.
- */
+/* All steps. RC_OK: the handler may run. Else the failure; RC_VALIDATION has in rq->body.issues
+ * what is wrong with path, query and body together. */
 enum rc gate_pass(struct req *rq, struct fail *f) MUSTCHECK;
 
 /* What a handler hands to its first call of the store. Lives in the arena. */

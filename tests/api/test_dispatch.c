@@ -107,6 +107,26 @@ all_faults_of_a_creation_are_told_at_once(void **state)
     expect(400, "{\"field\":\"participants.0.group_id\",");
 }
 
+/* Of path, query and body, too. */
+static void
+all_faults_of_a_request_are_told_at_once(void **state)
+{
+    (void)state;
+    ask("PATCH", "/v1/sessions/x/participants/y", "{\"add_ms\":\"5\",\"surprise\":1}");
+    expect(400, "\"details\":[{\"field\":\"id\",");
+    expect(400, "},{\"field\":\"pid\",");
+    expect(400, "},{\"field\":\"add_ms\",");
+    expect(400, "},{\"field\":\"reason\",");
+    expect(400, "\"code\":\"unrecognized_key\"}]");
+    ask("GET", "/v1/sessions/x/poll?since_version=y", NULL);
+    expect(400, "\"details\":[{\"field\":\"id\",");
+    expect(400, "},{\"field\":\"since_version\",");
+    ask("POST", "/v1/sessions/x/start", "{");
+    expect(400, "\"field\":\"id\"");
+    ask("POST", ONE "/start", "{");
+    expect(400, "\"MALFORMED_JSON\"");
+}
+
 static void
 participants_are_added_and_adjusted(void **state)
 {
@@ -589,6 +609,7 @@ main(void)
         T(an_id_is_made_when_none_is_sent),
         T(guards_and_transitions_fail_as_said),
         T(all_faults_of_a_creation_are_told_at_once),
+        T(all_faults_of_a_request_are_told_at_once),
         T(participants_are_added_and_adjusted),
         T(adjusting_the_active_one_to_zero_expires_it),
         T(etags_name_the_state),
