@@ -69,7 +69,7 @@ has_params(const struct route *r)
 static bool
 is_described(const struct route *r)
 {
-    return r->answer != ANSWER_METRICS;
+    return r->answer != ANSWER_OPERATOR;
 }
 
 static bool

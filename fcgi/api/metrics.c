@@ -1,7 +1,7 @@
 /*
  * /metrics for Prometheus: what all processes of this host have counted, and what Redis is
  * asked at this moment, in one round trip. For those whom METRICS_ALLOW names; to others the
- * page does not exist.
+ * page does not exist. /status, for the same callers, draws charts of it.
  */
 #include "fcgi/api/api.h"
 
@@ -68,9 +68,34 @@ get_metrics(struct req *rq, struct fail *f)
     return RC_OK;
 }
 
+/* The rest of the page is static (web/status), and asks for /metrics itself. */
+static const char status_page[] =
+    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+    "<title>Status \u00b7 SyncKairos</title>\n"
+    "<link rel=\"icon\" href=\"/demo/icon.svg\" type=\"image/svg+xml\">\n"
+    "<link rel=\"stylesheet\" href=\"/status/status.css\">\n"
+    "<script type=\"module\" src=\"/status/status.js\"></script>\n</head>\n<body>\n"
+    "<header><h1>SyncKairos</h1><p id=\"word\" role=\"status\">Asking for "
+    "figures</p></header>\n"
+    "<ul id=\"lamps\"></ul>\n<main id=\"charts\"></main>\n</body>\n</html>\n";
+
+static enum rc
+get_status(struct req *rq, struct fail *f)
+{
+    if (!may_read(rq))
+        return fail_set(f, RC_NOT_FOUND, "Cannot %s %.200s", rq->method_text, rq->path);
+    buf_str(reply_bare(rq, 200, "text/html; charset=utf-8"), status_page);
+    reply_header(rq, "Cache-Control", "no-store");
+    reply_header(rq, "Content-Security-Policy",
+                 "default-src 'self'; base-uri 'none'; frame-ancestors 'none'");
+    return RC_OK;
+}
+
 /* clang-format off */
 const struct route metrics_routes[] = {
-    { METHOD_GET, "/metrics", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, get_metrics, 200, ANSWER_METRICS, "Metrics", "Read what was counted, as Prometheus does" },
+    { METHOD_GET, "/metrics", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, get_metrics, 200, ANSWER_OPERATOR, "Metrics", "Read what was counted, as Prometheus does" },
+    { METHOD_GET, "/status", AUTH_PUBLIC, LIMIT_NONE, NULL, NULL, get_status, 200, ANSWER_OPERATOR, "Status", "The operator's page: live charts of /metrics" },
     { .path = NULL },
 };
 /* clang-format on */
