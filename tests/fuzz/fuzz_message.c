@@ -1,0 +1,56 @@
+/* What a client says on /ws. What is understood can be repeated in an answer, as JSON. */
+#include "broadcaster/protocol.h"
+#include "common/buf.h"
+#include "common/json.h"
+#include "fuzz.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#define T0 1795362403096LL
+#define ANSWER_MAX 65536
+
+static void
+hold_json(const struct buf *text)
+{
+    struct json_object *json = NULL;
+
+    HOLD(!text->overflow);
+    HOLD(json_parse(text->data, text->len, &json, NULL) == RC_OK);
+    json_object_put(json);
+}
+
+static void
+answer(const struct message *m, enum fault fault)
+{
+    const struct pong pong = { .client_timestamp = m->timestamp,
+                               .receive_us = T0 * 1000,
+                               .transmit_us = T0 * 1000 };
+    struct buf out;
+
+    buf_init(&out, ANSWER_MAX);
+    if (fault != FAULT_NONE)
+        protocol_error(&out, fault, NULL, T0);
+    else if (m->type == MESSAGE_PING)
+        protocol_pong(&out, &pong);
+    else
+        protocol_not_found(&out, m->session_id, T0);
+    hold_json(&out);
+    buf_fini(&out);
+}
+
+bool
+fuzz_take(const char *s, size_t len)
+{
+    struct message m = { 0 };
+    enum fault fault = protocol_parse(s, len, &m);
+
+    HOLD(fault < FAULT__MAX);
+    if (fault == FAULT_NONE) {
+        HOLD(m.type > MESSAGE_NONE && m.type < MESSAGE__MAX);
+        HOLD(m.session_id[0] == '\0' || id_is_uuid_shape(m.session_id, strlen(m.session_id)));
+        HOLD(m.last_known_version >= -1);
+    }
+    answer(&m, fault);
+    return fault == FAULT_NONE;
+}
