@@ -35,9 +35,9 @@ def described(stack):
 
 # --- what messages of the server carry ------------------------------------------------------------------------------
 
-ABOUT_A_SESSION = ["STATE_SYNC", "STATE_SYNC_unchanged", "STATE_UPDATE", "TIME_WARNING", "TIME_EXPIRED", "ACTION", "SESSION_DELETED", "SUBSCRIBED",
-                   "UNSUBSCRIBED"]
-OF_A_STATE = ["STATE_SYNC", "STATE_SYNC_unchanged", "STATE_UPDATE", "TIME_WARNING", "TIME_EXPIRED", "ACTION", "SESSION_DELETED"]
+ABOUT_A_SESSION = ["STATE_SYNC", "STATE_SYNC_unchanged", "STATE_UPDATE", "STATE_DELTA", "TIME_WARNING", "TIME_EXPIRED", "ACTION", "SESSION_DELETED",
+                   "SUBSCRIBED", "UNSUBSCRIBED"]
+OF_A_STATE = ["STATE_SYNC", "STATE_SYNC_unchanged", "STATE_UPDATE", "STATE_DELTA", "TIME_WARNING", "TIME_EXPIRED", "ACTION", "SESSION_DELETED"]
 
 
 @pytest.mark.parametrize("name", ABOUT_A_SESSION)
