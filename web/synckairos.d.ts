@@ -296,7 +296,12 @@ export interface ClientOptions {
   retryForMs?: number;
   /** A request got lost, and is sent again after delayMs. */
   onRetry?: (info: { error: SyncKairosError; delayMs: number }) => void;
-  /** A JSON Web Token, or what gets a valid one; asked before every request. */
+  /** Changes come as what has changed (STATE_DELTA); for large sessions. Default false. */
+  delta?: boolean;
+  /**
+   * A JSON Web Token, or what gets a valid one; asked before every request and connection, and
+   * again a minute before the token of a connection ends.
+   */
   token?: string | (() => string | undefined | Promise<string | undefined>);
 }
 
@@ -332,13 +337,15 @@ export interface Stamp {
   timestamp?: number;
 }
 
+export type StateSource = 'STATE_SYNC' | 'STATE_UPDATE' | 'STATE_DELTA' | 'REST';
+
 export interface WatchEvents {
   /** The socket is open; a state follows by itself. */
   connected: (info: { attempt: number }) => void;
   disconnected: (info: { code: number; reason: string }) => void;
   reconnecting: (info: { attempt: number; delayMs: number }) => void;
   /** A newer state; versions only grow within one epoch. */
-  state: (state: SyncState, info: { from: 'STATE_SYNC' | 'STATE_UPDATE' | 'REST' }) => void;
+  state: (state: SyncState, info: { from: StateSource }) => void;
   /** The session was deleted; the watch has ended. */
   deleted: (info: { sessionId: string; epoch?: string; version?: number }) => void;
   /** A clock reached zero on the server; once per expiry. */
@@ -369,7 +376,7 @@ export interface WatchEvents {
   error: (error: SyncKairosError) => void;
 }
 
-/** One session, followed over a WebSocket that is opened again until close(). */
+/** One session, followed until close(), over a WebSocket that up to 50 of them share. */
 export interface SessionWatch {
   readonly sessionId: string;
   /** The newest state; null before the first, and while the session does not exist. */

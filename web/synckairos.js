@@ -12,6 +12,8 @@
  * clock is measured over performance.now(), never over Date, which people and daemons set. See
  * ServerClock.
  *
+ * Sockets. Up to 50 watched sessions share one. With `delta` the server sends what has changed.
+ *
  * Lost answers. A request that ends in a network error, a time-out, 502, 503 or 504 may or may
  * not have been carried out. Reads and `delete` are simply repeated. A command, and `create`, is
  * repeated with the Idempotency-Key and the `expected_version` of its first try: the server
@@ -54,9 +56,20 @@ const BARRED_MS = 30000; // without a sign-in no try will succeed soon
 const OUTAGE_MS = 60000;
 const AIMS = 3;
 const KNOWN = 256;
+const LINE_MAX = 50; // 50 SUBSCRIBE and the pings of a minute stay below 100 messages
+const BATCH_MAX = 50;
+const PROTOCOL = 'synckairos.v1';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const LOST = new Set([0, 502, 503, 504]);
+
+/** What the server says of a session that does not exist. */
+const notFound = (sessionId) => ({
+  type: 'ERROR',
+  code: 'SESSION_NOT_FOUND',
+  message: `Session ${sessionId} not found`,
+  status: 404,
+});
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const backoff = (n, cap) => Math.min(cap, BACKOFF_MS * 2 ** n) * (0.5 + Math.random() / 2);
@@ -242,6 +255,45 @@ function withSwitch(known, part) {
   return state;
 }
 
+// null is a value of these; of the others it says that they are gone.
+const NULLABLE = new Set([
+  'active_participant_id',
+  'active_group_id',
+  'cycle_started_at',
+  'paused_at',
+  'session_completed_at',
+  'session_started_at',
+  'time_per_cycle_ms',
+]);
+
+/** A merge patch (RFC 7396). */
+function merged(target, patch, keeps = () => false) {
+  const result = { ...target };
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null && !keeps(name)) delete result[name];
+    else if (value === null || typeof value !== 'object' || Array.isArray(value))
+      result[name] = value;
+    else result[name] = merged(result[name], value);
+  }
+  return result;
+}
+
+/** A list with the changed ones in their places, and new ones last. */
+function replaced(list, changes, id) {
+  const news = new Map(changes.map((x) => [key(x[id]), x]));
+  const old = (list ?? []).map((x) => news.get(key(x[id])) ?? x);
+  const known = new Set(old.map((x) => key(x[id])));
+  return [...old, ...changes.filter((x) => !known.has(key(x[id])))];
+}
+
+/** The state of the next version. */
+function withDelta(base, { version, server_time, changed, participants, groups }) {
+  const state = merged(base, changed, (name) => NULLABLE.has(name));
+  state.participants = replaced(base.participants, participants, 'participant_id');
+  if (base.groups) state.groups = replaced(base.groups, groups, 'group_id');
+  return { ...state, version, server_time };
+}
+
 export class SyncKairosError extends Error {
   constructor({ status = 0, code, message, details, retryAfterMs, requestId, cause }) {
     super(message, cause === undefined ? undefined : { cause });
@@ -316,19 +368,24 @@ export class ServerClock {
   }
 }
 
-/** One session, followed over a WebSocket that is opened again until close(). */
-class SessionWatch {
+/**
+ * One WebSocket, opened again until nobody needs it. It carries the watches of up to LINE_MAX
+ * sessions: the first one is named by its address, the others by SUBSCRIBE.
+ */
+class Line {
   #link;
-  #listeners = new Map();
+  #watches = new Set();
   #ws = null;
+  #opening = 0;
+  #openedFor = '';
   #openedAt = 0;
-  #state = null;
   #connected = false;
   #stopped = false;
   #attempt = 0;
   #lostAt = 0;
   #polledAt = -Infinity;
   #heardAt = 0;
+  #awaited = new Set(); // ids whose state has not come yet
   #pings = new Map();
   #pingId = 0;
   #burst = 0;
@@ -336,13 +393,10 @@ class SessionWatch {
   #undo = [];
   #wokeAt = -Infinity;
   #drainUntil = null;
-  #expiredVersion = 0;
-  #outlived = false;
   #storeAvailable = true;
   #barred = false;
 
-  constructor(sessionId, link) {
-    this.sessionId = sessionId;
+  constructor(link) {
     this.#link = link;
     this.#listen(globalThis, 'online', () => this.#wake());
     this.#listen(globalThis, 'pageshow', () => this.#wake());
@@ -350,64 +404,78 @@ class SessionWatch {
       if (globalThis.document.visibilityState === 'visible') this.#wake();
     });
     this.#lostAt = link.now();
-    this.#open();
-  }
-
-  /** The newest state known, null before the first and while the session does not exist. */
-  get state() {
-    return this.#state;
   }
 
   get connected() {
     return this.#connected;
   }
 
-  /** False while the server has said that it cannot reach its store. */
   get storeAvailable() {
     return this.#storeAvailable;
   }
 
-  /** What is left of a participant's bank now; NaN without a state. */
-  remaining(participantId) {
-    return this.#state ? remainingAt(this.#state, participantId, this.#link.clock.now()) : NaN;
+  /** Room for this one? */
+  takes(sessionId) {
+    const ids = this.#ids();
+    return ids.has(key(sessionId)) || ids.size < LINE_MAX;
   }
 
-  /** The counters of a participant's time control now, see countersAt; none without a state. */
-  counters(participantId) {
-    const now = this.#link.clock.now();
-    return this.#state ? countersAt(this.#state, participantId, now) : {};
+  join(watch) {
+    const id = key(watch.sessionId);
+    const held = this.#ids().has(id);
+    const first = this.#watches.size === 0;
+    this.#watches.add(watch);
+    if (first) return this.#open();
+    if (!this.#connected) return;
+    if (!held) this.#subscribe(watch.sessionId);
+    queueMicrotask(() => {
+      if (this.#connected && this.#watches.has(watch)) watch.tell('connected', { attempt: 0 });
+    });
   }
 
-  /** What the running clock has left now, see clockAt; NaN without a state. */
-  clock() {
-    return this.#state ? clockAt(this.#state, this.#link.clock.now()) : NaN;
+  /** `ended`: the server has forgotten the session by itself. */
+  leave(watch, ended) {
+    this.#watches.delete(watch);
+    if (this.#watches.size === 0) return this.#stop();
+    const id = key(watch.sessionId);
+    if (this.#ids().has(id)) return;
+    this.#awaited.delete(id);
+    if (!ended) this.#send({ type: 'UNSUBSCRIBE', sessionId: watch.sessionId });
   }
 
-  /** Mode count_up: the running time now. */
-  elapsed() {
-    return this.#state ? elapsedAt(this.#state, this.#link.clock.now()) : NaN;
+  /** The server has ended this subscription, but there is a later life of the session. */
+  renew(sessionId) {
+    const alone = this.#ids().size === 1 && this.#openedFor === key(sessionId);
+    if (!alone) this.#subscribe(sessionId); // else the server closes, and another one is opened
   }
 
-  /** Call `listener` on each event; returns a function that stops that. */
-  on(event, listener) {
-    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
-    this.#listeners.get(event).add(listener);
-    return () => this.#listeners.get(event).delete(listener);
+  /** A watch has missed something. */
+  ask(watch) {
+    this.#awaited.add(key(watch.sessionId));
+    this.#send({ type: 'RECONNECT', sessionId: watch.sessionId });
+    this.#after('sync', SYNC_AGAIN_MS, () => this.#resync());
   }
 
-  close() {
-    if (this.#stopped) return;
+  /** What is known of a session is up to date. */
+  synced(sessionId) {
+    this.#attempt = 0;
+    this.#awaited.delete(key(sessionId));
+    if (this.#awaited.size === 0) clearTimeout(this.#timers.sync);
+  }
+
+  #stop() {
     this.#stopped = true;
     this.#release(1000);
     for (const undo of this.#undo.splice(0)) undo();
-    this.#link.forget(this);
+    this.#link.hungUp(this);
   }
 
-  /** The client has learned a newer state. */
-  show(state, from) {
-    if (this.#stopped) return;
-    this.#state = state;
-    this.#emit('state', state, { from });
+  #ids() {
+    return new Set([...this.#watches].map((watch) => key(watch.sessionId)));
+  }
+
+  #tell(...event) {
+    for (const watch of [...this.#watches]) watch.tell(...event);
   }
 
   #listen(target, event, listener) {
@@ -416,40 +484,45 @@ class SessionWatch {
     this.#undo.push(() => target.removeEventListener(event, listener));
   }
 
-  #emit(event, ...args) {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
-      try {
-        listener(...args);
-      } catch (e) {
-        setTimeout(() => {
-          throw e;
-        }); // the listener's bug, shown as such, must not stop the link
-      }
-    }
-  }
-
   #after(name, ms, action) {
     clearTimeout(this.#timers[name]);
     this.#timers[name] = setTimeout(action, ms);
   }
 
-  #open() {
-    const url = `${this.#link.wsUrl}?sessionId=${encodeURIComponent(this.sessionId)}`;
-    this.#outlived = false;
+  async #open() {
+    const mine = ++this.#opening;
+    let protocols = [];
+    if (this.#link.token) {
+      const token = await this.#link.token().catch(() => undefined);
+      if (this.#stopped || this.#opening !== mine) return;
+      if (token) protocols = [[PROTOCOL, `bearer.${token}`]];
+    }
+    const { sessionId } = this.#watches.values().next().value;
+    const delta = this.#link.delta ? '&delta=1' : '';
+    const url = `${this.#link.wsUrl}?sessionId=${encodeURIComponent(sessionId)}${delta}`;
+    this.#openedFor = key(sessionId);
+    for (const watch of this.#watches) watch.outlived = false;
     this.#openedAt = this.#link.now();
-    const ws = new this.#link.WebSocket(url);
+    const ws = new this.#link.WebSocket(url, ...protocols);
     this.#ws = ws;
-    const mine = (handle) => (event) => {
+    const current = (handle) => (event) => {
       if (this.#ws === ws) handle(event);
     };
-    ws.onmessage = mine((event) => this.#receive(event.data));
-    ws.onclose = mine((event) => this.#closed(event.code, event.reason));
+    ws.onmessage = current((event) => this.#receive(event.data));
+    ws.onclose = current((event) => this.#closed(event.code, event.reason));
     ws.onerror = () => {}; // a close always follows and says more
     this.#after('connect', CONNECT_MS, () => this.#closed(4000, 'no answer'));
   }
 
   #send(message) {
     if (this.#ws?.readyState === 1) this.#ws.send(JSON.stringify(message));
+  }
+
+  #subscribe(sessionId) {
+    this.#awaited.add(key(sessionId));
+    const delta = this.#link.delta ? { delta: true } : {};
+    this.#send({ type: 'SUBSCRIBE', sessionId, ...delta });
+    this.#after('sync', SYNC_MS, () => this.#resync());
   }
 
   #receive(text) {
@@ -464,25 +537,22 @@ class SessionWatch {
     switch (m?.type) {
       case 'CONNECTED':
         return this.#greeted(m, at);
-      case 'STATE_SYNC':
-      case 'STATE_UPDATE':
-        return this.#synced(m);
       case 'PONG':
         return this.#ponged(m, at);
-      case 'TIME_EXPIRED':
-        return this.#timedOut(m);
-      case 'TIME_WARNING':
-        return this.#warned(m);
-      case 'ACTION':
-        return this.#emit('action', { ...stamp(m), participantId: m.participant_id, action: m.action });
-      case 'SESSION_DELETED':
-        return this.#deleted(m);
       case 'SERVER_DRAINING':
         return this.#draining(m, at);
-      case 'ERROR':
-        return this.#refused(m);
-      default: // a later server may say more
+      case 'TOKEN_EXPIRING':
+        return this.#refresh();
+      default:
+        for (const watch of this.#meant(m)) watch.hear(m);
     }
+  }
+
+  /** Whom a message is about; one without a session is about all. */
+  #meant(m) {
+    const all = [...this.#watches];
+    if (!m?.sessionId) return all;
+    return all.filter((watch) => key(watch.sessionId) === key(m.sessionId));
   }
 
   #greeted(m, at) {
@@ -491,52 +561,12 @@ class SessionWatch {
     this.#link.clock.addStamp(this.#openedAt, m.timestamp, at);
     this.#connected = true;
     this.#barred = false;
+    this.#awaited = new Set([this.#openedFor]);
+    const others = [...this.#ids()].filter((id) => id !== this.#openedFor);
+    for (const id of others) this.#subscribe(id);
     this.#after('sync', SYNC_MS, () => this.#resync());
     this.#measure();
-    this.#emit('connected', { attempt: this.#attempt });
-  }
-
-  #synced(m) {
-    clearTimeout(this.#timers.sync);
-    this.#attempt = 0;
-    if (m.state && m.unchanged !== true) this.#link.learn(m.state, m.type);
-  }
-
-  #timedOut(m) {
-    if (
-      m.version !== undefined &&
-      m.version <= this.#expiredVersion &&
-      m.epoch === this.#state?.epoch
-    )
-      return;
-    this.#expiredVersion = m.version ?? 0;
-    this.#emit('expired', {
-      ...stamp(m),
-      participantId: m.expired_participant_id,
-      groupId: m.expired_group_id,
-      actionApplied: m.action_applied,
-    });
-  }
-
-  #warned(m) {
-    this.#emit('warning', {
-      ...stamp(m),
-      participantId: m.participant_id,
-      groupId: m.group_id,
-      remainingMs: m.time_remaining_ms,
-      thresholdMs: m.threshold_ms,
-    });
-  }
-
-  #deleted(m) {
-    if (m.epoch !== undefined && this.#state?.epoch > m.epoch) {
-      this.#outlived = true; // made again already: only this link ends
-      return;
-    }
-    this.#link.drop(this.sessionId);
-    this.#state = null;
-    this.close();
-    this.#emit('deleted', { sessionId: this.sessionId, epoch: m.epoch, version: m.version });
+    this.#tell('connected', { attempt: this.#attempt });
   }
 
   #draining(m, at) {
@@ -545,20 +575,11 @@ class SessionWatch {
     this.#after('drain', delay, () => this.#closed(1001, 'server draining'));
   }
 
-  #refused(m) {
-    if (m.code === 'SESSION_NOT_FOUND') this.#missing();
-    this.#emit(
-      'error',
-      new SyncKairosError({ status: 0, code: m.code, message: m.message, details: m.details }),
-    );
-  }
-
-  /** The session does not exist (any more). It may be made again, so the subscription stays. */
-  #missing() {
-    clearTimeout(this.#timers.sync);
-    this.#attempt = 0;
-    this.#link.drop(this.sessionId);
-    this.#state = null;
+  /** The token ends in a minute: with another one the link lives on. */
+  async #refresh() {
+    const ws = this.#ws;
+    const token = await this.#link.token?.().catch(() => undefined);
+    if (token && this.#ws === ws) this.#send({ type: 'REFRESH', token });
   }
 
   /** The link ended, or we end it because it is dead; open another after a while. */
@@ -567,24 +588,26 @@ class SessionWatch {
     this.#release(1000);
     if (was) {
       this.#lostAt = this.#link.now();
-      this.#emit('disconnected', { code, reason });
+      this.#tell('disconnected', { code, reason });
     }
     if (this.#stopped) return;
-    if (code === 1000 && reason === 'Session deleted' && !this.#outlived)
-      return this.#deleted({});
-    if (code === 4401 || (code === 1008 && /sessionId/.test(reason))) {
-      this.close();
-      this.#emit(
-        'error',
-        new SyncKairosError({
-          status: 0,
-          code: code === 4401 ? 'UNAUTHENTICATED' : 'VALIDATION_ERROR',
-          message: reason,
-        }),
-      );
-      return;
+    if (code === 1000 && reason === 'Session deleted') {
+      const gone = [...this.#watches].filter((w) => key(w.sessionId) === this.#openedFor);
+      for (const watch of gone) if (!watch.outlived) watch.deleted({});
+    } else if (code === 4401 && this.#link.renews) {
+      this.#barred = !was; // the next token may be better, but not a second after this one
+    } else if (code === 4401 || (code === 1008 && /sessionId/.test(reason))) {
+      this.#end(code === 4401 ? 'UNAUTHENTICATED' : 'VALIDATION_ERROR', reason);
     }
-    this.#retry(was);
+    if (!this.#stopped) this.#retry(was);
+  }
+
+  #end(code, message) {
+    const error = new SyncKairosError({ status: 0, code, message });
+    for (const watch of [...this.#watches]) {
+      watch.close();
+      watch.tell('error', error);
+    }
   }
 
   #retry(greeted) {
@@ -599,25 +622,28 @@ class SessionWatch {
     if (this.#barred) delayMs = BARRED_MS * (0.5 + Math.random() / 2);
     this.#after('reopen', delayMs, () => this.#open());
     if (!greeted || this.#attempt > 2) this.#poll(now);
-    this.#emit('reconnecting', { attempt: this.#attempt, delayMs });
+    this.#tell('reconnecting', { attempt: this.#attempt, delayMs });
   }
 
   /**
-   * The socket does not come up (refused, a proxy in between): the state can still be read, and
+   * The socket does not come up (refused, a proxy in between): the states can still be read, and
    * a refusal has its reason, which browsers do not tell of a socket.
    */
   async #poll(now) {
     if (now - this.#polledAt < POLL_MS) return;
     this.#polledAt = now;
     try {
-      await this.#link.read(this.sessionId);
+      const missing = await this.#link.readAll([...this.#ids()]);
       this.#barred = false;
+      if (this.#stopped || this.#connected) return;
+      for (const watch of [...this.#watches]) {
+        if (missing.has(key(watch.sessionId))) watch.hear(notFound(watch.sessionId));
+      }
     } catch (e) {
       if (this.#stopped || this.#connected) return;
-      if (e.status === 404) this.#missing();
-      else if (e.status === 401 || e.status === 403) this.#bar();
-      else return; // the next try tells
-      this.#emit('error', e);
+      if (e.status !== 401 && e.status !== 403) return; // the next try tells
+      this.#bar();
+      this.#tell('error', e);
     }
   }
 
@@ -641,12 +667,17 @@ class SessionWatch {
     }
   }
 
+  /** Ask for what may have been missed: one message, however many sessions there are. */
   #resync() {
-    this.#send({ type: 'RECONNECT', sessionId: this.sessionId });
+    const ids = this.#ids();
+    this.#awaited = ids;
+    const one = ids.size === 1 ? this.#watches.values().next().value.lastKnown() : {};
+    this.#send({ type: 'RECONNECT', ...one });
     this.#after('sync', SYNC_AGAIN_MS, () => this.#resync());
   }
 
   #release(code) {
+    this.#opening += 1;
     for (const name of Object.keys(this.#timers)) clearTimeout(this.#timers[name]);
     const ws = this.#ws;
     this.#ws = null;
@@ -683,7 +714,7 @@ class SessionWatch {
     this.#storeAvailable = available;
     this.#after('ping', this.#pingEvery(), () => this.#ping());
     if (available) this.#resync(); // what came while it was away may not be all
-    this.#emit('store', { available });
+    this.#tell('store', { available });
   }
 
   #ponged(m, at) {
@@ -697,6 +728,192 @@ class SessionWatch {
       this.#link.clock.addStamp(sent, m.timestamp, at);
     }
     this.#toldOfStore(m.store !== 'unavailable');
+  }
+}
+
+/** One session, followed over a line until close(). */
+class SessionWatch {
+  #link;
+  #line;
+  #listeners = new Map();
+  #state = null;
+  #stopped = false;
+  #expiredVersion = 0;
+
+  /** The line's: a life that has ended was not the newest one here. */
+  outlived = false;
+
+  constructor(sessionId, link) {
+    this.sessionId = sessionId;
+    this.#link = link;
+    this.#line = link.lineFor(sessionId);
+    this.#line.join(this);
+  }
+
+  /** The newest state known, null before the first and while the session does not exist. */
+  get state() {
+    return this.#state;
+  }
+
+  get connected() {
+    return !this.#stopped && this.#line.connected;
+  }
+
+  /** False while the server has said that it cannot reach its store. */
+  get storeAvailable() {
+    return this.#line.storeAvailable;
+  }
+
+  /** What is left of a participant's bank now; NaN without a state. */
+  remaining(participantId) {
+    return this.#state ? remainingAt(this.#state, participantId, this.#link.clock.now()) : NaN;
+  }
+
+  /** The counters of a participant's time control now, see countersAt; none without a state. */
+  counters(participantId) {
+    const now = this.#link.clock.now();
+    return this.#state ? countersAt(this.#state, participantId, now) : {};
+  }
+
+  /** What the running clock has left now, see clockAt; NaN without a state. */
+  clock() {
+    return this.#state ? clockAt(this.#state, this.#link.clock.now()) : NaN;
+  }
+
+  /** Mode count_up: the running time now. */
+  elapsed() {
+    return this.#state ? elapsedAt(this.#state, this.#link.clock.now()) : NaN;
+  }
+
+  /** Call `listener` on each event; returns a function that stops that. */
+  on(event, listener) {
+    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
+    this.#listeners.get(event).add(listener);
+    return () => this.#listeners.get(event).delete(listener);
+  }
+
+  close() {
+    this.#end(false);
+  }
+
+  /** The client has learned a newer state. */
+  show(state, from) {
+    if (this.#stopped) return;
+    this.#state = state;
+    this.tell('state', state, { from });
+  }
+
+  /** What is known here, as RECONNECT says it. */
+  lastKnown() {
+    const { sessionId } = this;
+    const known = this.#link.known(sessionId);
+    if (!known) return { sessionId };
+    return { sessionId, last_known_version: known.version, epoch: known.epoch };
+  }
+
+  tell(event, ...args) {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        listener(...args);
+      } catch (e) {
+        setTimeout(() => {
+          throw e;
+        }); // the listener's bug, shown as such, must not stop the link
+      }
+    }
+  }
+
+  /** A message about this session. */
+  hear(m) {
+    switch (m?.type) {
+      case 'STATE_SYNC':
+      case 'STATE_UPDATE':
+        return this.#synced(m);
+      case 'STATE_DELTA':
+        return this.#changed(m);
+      case 'TIME_EXPIRED':
+        return this.#timedOut(m);
+      case 'TIME_WARNING':
+        return this.#warned(m);
+      case 'ACTION':
+        return this.tell('action', {
+          ...stamp(m),
+          participantId: m.participant_id,
+          action: m.action,
+        });
+      case 'SESSION_DELETED':
+        return this.deleted(m);
+      case 'ERROR':
+        return this.#refused(m);
+      default: // a later server may say more
+    }
+  }
+
+  deleted(m) {
+    if (m.epoch !== undefined && this.#state?.epoch > m.epoch) {
+      this.outlived = true; // made again already: only this subscription ends
+      this.#line.renew(this.sessionId);
+      return;
+    }
+    this.#link.drop(this.sessionId);
+    this.#state = null;
+    this.#end(true);
+    this.tell('deleted', { sessionId: this.sessionId, epoch: m.epoch, version: m.version });
+  }
+
+  #end(ended) {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#line.leave(this, ended);
+    this.#link.forget(this);
+  }
+
+  #synced(m) {
+    this.#line.synced(this.sessionId);
+    if (m.state && m.unchanged !== true) this.#link.learn(m.state, m.type);
+  }
+
+  /** What is new in a version; when the one before is not known here, the whole is asked for. */
+  #changed(m) {
+    if (this.#link.apply(this.sessionId, m)) this.#line.synced(this.sessionId);
+    else this.#line.ask(this);
+  }
+
+  #timedOut(m) {
+    if (
+      m.version !== undefined &&
+      m.version <= this.#expiredVersion &&
+      m.epoch === this.#state?.epoch
+    )
+      return;
+    this.#expiredVersion = m.version ?? 0;
+    this.tell('expired', {
+      ...stamp(m),
+      participantId: m.expired_participant_id,
+      groupId: m.expired_group_id,
+      actionApplied: m.action_applied,
+    });
+  }
+
+  #warned(m) {
+    this.tell('warning', {
+      ...stamp(m),
+      participantId: m.participant_id,
+      groupId: m.group_id,
+      remainingMs: m.time_remaining_ms,
+      thresholdMs: m.threshold_ms,
+    });
+  }
+
+  /** SESSION_NOT_FOUND: it does not exist (any more). It may be made again: the watch stays. */
+  #refused(m) {
+    if (m.code === 'SESSION_NOT_FOUND') {
+      this.#line.synced(this.sessionId);
+      this.#link.drop(this.sessionId);
+      this.#state = null;
+    }
+    const { code, message, details, status = 0 } = m;
+    this.tell('error', new SyncKairosError({ status, code, message, details }));
   }
 }
 
@@ -772,6 +989,9 @@ export class SyncKairosClient {
   #clock;
   #known = new Map();
   #watches = new Set();
+  #lines = new Set();
+  #renews;
+  #delta;
 
   constructor(options = {}) {
     const base = options.baseUrl ?? globalThis.location?.origin;
@@ -785,7 +1005,10 @@ export class SyncKairosClient {
     this.#retryForMs = options.retryForMs ?? 15000;
     this.#onRetry = options.onRetry ?? (() => {});
     const { token } = options;
-    this.#token = typeof token === 'function' ? async () => token() : async () => token;
+    this.#delta = options.delta === true;
+    this.#renews = typeof token === 'function';
+    if (this.#renews) this.#token = async () => token();
+    else if (token) this.#token = async () => token;
     this.#clock = new ServerClock(this.#now);
   }
 
@@ -904,10 +1127,7 @@ export class SyncKairosClient {
 
   /** Up to 50 sessions at once: { sessions, missing }. */
   async batch(sessionIds) {
-    const body = { session_ids: sessionIds };
-    const { data } = await this.#repeat(() => this.#request('POST', '/sessions/batch', body));
-    for (const state of data.sessions) this.#learn(state, 'REST');
-    return data;
+    return this.#repeat(() => this.#readBatch(sessionIds));
   }
 
   /**
@@ -943,20 +1163,73 @@ export class SyncKairosClient {
       });
     }
     if (!this.#WebSocket) throw new TypeError('SyncKairosClient: no WebSocket here, pass one');
-    const watch = new SessionWatch(sessionId, {
-      wsUrl: this.#wsUrl,
-      WebSocket: this.#WebSocket,
-      now: this.#now,
-      clock: this.#clock,
-      learn: (state, from) => this.#learn(state, from),
-      read: (id) => this.#read(id),
-      drop: (id) => this.#known.delete(key(id)),
-      forget: (w) => this.#watches.delete(w),
-    });
+    const watch = new SessionWatch(sessionId, this.#link());
     this.#watches.add(watch);
     const known = this.#known.get(key(sessionId));
     if (known) queueMicrotask(() => watch.show(known.state, 'REST'));
     return watch;
+  }
+
+  /** What watches and their lines need of the client. */
+  #link() {
+    return {
+      wsUrl: this.#wsUrl,
+      WebSocket: this.#WebSocket,
+      now: this.#now,
+      clock: this.#clock,
+      token: this.#token,
+      renews: this.#renews,
+      lineFor: (id) => this.#lineFor(id),
+      hungUp: (line) => this.#lines.delete(line),
+      learn: (state, from) => this.#learn(state, from),
+      apply: (id, delta) => this.#apply(id, delta),
+      delta: this.#delta,
+      known: (id) => this.#whole(id),
+      readAll: (ids) => this.#readAll(ids),
+      drop: (id) => this.#known.delete(key(id)),
+      forget: (w) => this.#watches.delete(w),
+    };
+  }
+
+  #lineFor(sessionId) {
+    for (const line of this.#lines) if (line.takes(sessionId)) return line;
+    const line = new Line(this.#link());
+    this.#lines.add(line);
+    return line;
+  }
+
+  /** The newest state known, unless a part of it is of an older one. */
+  #whole(sessionId) {
+    const known = this.#known.get(key(sessionId));
+    return known && !known.partial ? known.state : null;
+  }
+
+  /** Read them all; the ids that do not exist. */
+  async #readAll(ids) {
+    const gone = new Set();
+    for (let at = 0; at < ids.length; at += BATCH_MAX) {
+      const some = ids.slice(at, at + BATCH_MAX);
+      for (const id of await this.#readSome(some)) gone.add(key(id));
+    }
+    return gone;
+  }
+
+  async #readSome(ids) {
+    if (ids.length > 1) return (await this.#readBatch(ids)).missing;
+    try {
+      await this.#read(ids[0]);
+      return [];
+    } catch (e) {
+      if (e.status !== 404) throw e;
+      return ids;
+    }
+  }
+
+  async #readBatch(ids) {
+    const body = { session_ids: ids };
+    const { data } = await this.#request('POST', '/sessions/batch', body);
+    for (const state of data.sessions) this.#learn(state, 'REST');
+    return data;
   }
 
   /** End every watch. */
@@ -1008,11 +1281,23 @@ export class SyncKairosClient {
     return part;
   }
 
+  /** A change on top of a whole state; false when that is not here, true also for an old one. */
+  #apply(sessionId, delta) {
+    const known = this.#known.get(key(sessionId));
+    const base = known?.partial ? known.base : known?.state;
+    if (!base || base.epoch !== delta.epoch || base.version < delta.previous_version) return false;
+    if (base.version >= delta.version) return true;
+    this.#learn(withDelta(base, delta), delta.type);
+    return true;
+  }
+
   #remember(state, partial, from) {
     const id = key(state.session_id);
+    const before = this.#known.get(id);
+    const base = before?.partial ? before.base : before?.state;
     const watched = (other) => [...this.#watches].some((w) => key(w.sessionId) === other);
     this.#known.delete(id); // to the end of the order of age
-    this.#known.set(id, { state, partial });
+    this.#known.set(id, partial ? { state, partial, base } : { state, partial });
     if (this.#known.size > KNOWN) {
       for (const other of this.#known.keys()) {
         if (other === id || watched(other)) continue;
@@ -1134,7 +1419,7 @@ export class SyncKairosClient {
   }
 
   async #authorization() {
-    const token = await this.#token();
+    const token = await this.#token?.();
     return token ? { Authorization: `Bearer ${token}` } : {};
   }
 

@@ -16,7 +16,7 @@ def run(name, address, seconds=40):
 
 
 def test_every_documented_use_is_there():
-    assert set(EXAMPLES) >= {"chess", "quiz", "speedrun", "team", "poker", "exam", "meeting"}
+    assert set(EXAMPLES) >= {"chess", "quiz", "auction", "speedrun", "team", "poker", "exam", "meeting"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -80,15 +80,15 @@ export function next(watch, event) {
   });
 }
 
-/** Run an example: run(client). */
-export async function example(run) {
+/** Run an example: run(client); options are the client's. */
+export async function example(run, options = {}) {
   const timer = setTimeout(() => {
     console.error('it takes too long: given up');
     process.exit(1);
   }, PATIENCE_MS);
   try {
     const baseUrl = process.argv[2] ?? 'http://localhost:3000';
-    const client = new SyncKairosClient({ baseUrl, WebSocket: findWebSocket() });
+    const client = new SyncKairosClient({ baseUrl, WebSocket: findWebSocket(), ...options });
     try {
       await run(client);
     } finally {

@@ -313,8 +313,9 @@ export function sockets(world, server, { greet = true } = {}) {
   class FakeSocket {
     readyState = 0;
     sent = [];
-    constructor(url) {
+    constructor(url, protocols) {
       this.url = url;
+      this.protocols = protocols;
       all.push(this);
       const refuse = all.refuse;
       world.wait(server.upMs + server.downMs).then(() => {
