@@ -129,7 +129,7 @@ $(ENGINE_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/life.o $(LIBCOMMON)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LDLIBS)
 
 # With SAN=fuzz a fuzzer, else a replayer of the corpus.
-$(FUZZ_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/$(if $(filter fuzz,$(SAN)),libfuzzer,replay).o $(BUILD)/tests/fuzz/life.o \
+$(FUZZ_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/$(if $(filter fuzz,$(SAN)),libfuzzer,replay).o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/fuzz/life.o \
              $(LIBFCGI) $(LIBBCAST) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer) -o $@ $^ -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)

@@ -14,8 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+struct buf; /* common/buf.h */
+
 /* Whether the bytes were accepted. Ends the program when something does not hold. */
 bool fuzz_take(const char *s, size_t len);
+
+/* What we print is JSON, and all of it. */
+void fuzz_hold_json(const struct buf *text);
 
 #define HOLD(cond)                                                              \
     do {                                                                        \

@@ -1,24 +1,12 @@
 /* What a client says on /ws. What is understood can be repeated in an answer, as JSON. */
 #include "broadcaster/protocol.h"
 #include "common/buf.h"
-#include "common/json.h"
 #include "fuzz.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
 #define T0 1795362403096LL
 #define ANSWER_MAX 65536
-
-static void
-hold_json(const struct buf *text)
-{
-    struct json_object *json = NULL;
-
-    HOLD(!text->overflow);
-    HOLD(json_parse(text->data, text->len, &json, NULL) == RC_OK);
-    json_object_put(json);
-}
 
 static void
 answer(const struct message *m, enum fault fault)
@@ -35,7 +23,7 @@ answer(const struct message *m, enum fault fault)
         protocol_pong(&out, &pong);
     else
         protocol_not_found(&out, m->session_id, T0);
-    hold_json(&out);
+    fuzz_hold_json(&out);
     buf_fini(&out);
 }
 
