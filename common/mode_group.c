@@ -12,39 +12,51 @@ group_of(const struct session *s, int32_t place)
 
 /* --- who is on --- */
 
-static bool
-is_in(const struct session *s, int32_t place, int32_t group)
+/* Whose turn in the group was the newest, -1: it had none. */
+static int32_t
+newest_of(const struct session *s, int32_t group)
 {
-    return s->p[place].group == group && s->p[place].out == OUT_NONE;
+    if (s->active >= 0 && s->p[s->active].group == group)
+        return s->active;
+    return s->g[group].last;
 }
 
-/* Who of the group follows `after` in the order of turns (-1: the first of all), -1 nobody. */
-static int32_t
-member_after(const struct session *s, int32_t group, int32_t after)
+/*
+ * Who of each group is next: the one behind its newest in the order of turns, else its lowest;
+ * -1: nobody is in. All at once, so that a thousand groups do not cost a thousand rounds.
+ */
+static void
+next_of_each(const struct session *s, int32_t next[SESSION_GROUPS_MAX])
 {
-    int32_t lowest = -1, best = -1;
+    int32_t lowest[SESSION_GROUPS_MAX];
 
+    for (size_t g = 0; g < s->n_groups; g++)
+        lowest[g] = next[g] = -1;
     for (int32_t k = 0; k < (int32_t)s->n; k++) {
-        if (!is_in(s, k, group))
+        int32_t g = s->p[k].group, newest = newest_of(s, g);
+
+        if (s->p[k].out != OUT_NONE)
             continue;
-        if (lowest < 0 || mode_is_before(s, k, lowest))
-            lowest = k;
-        if (after >= 0 && mode_is_before(s, after, k) &&
-            (best < 0 || mode_is_before(s, k, best)))
-            best = k;
+        if (lowest[g] < 0 || mode_is_before(s, k, lowest[g]))
+            lowest[g] = k;
+        if (newest >= 0 && mode_is_before(s, newest, k) &&
+            (next[g] < 0 || mode_is_before(s, k, next[g])))
+            next[g] = k;
     }
-    return best >= 0 ? best : lowest;
+    for (size_t g = 0; g < s->n_groups; g++)
+        if (next[g] < 0)
+            next[g] = lowest[g];
 }
 
 static int32_t
 group_first(const struct session *s)
 {
-    for (size_t g = 0; g < s->n_groups; g++) {
-        int32_t place = member_after(s, (int32_t)g, -1);
+    int32_t next[SESSION_GROUPS_MAX];
 
-        if (place >= 0)
-            return place;
-    }
+    next_of_each(s, next);
+    for (size_t g = 0; g < s->n_groups; g++)
+        if (next[g] >= 0)
+            return next[g];
     return -1;
 }
 
@@ -53,16 +65,14 @@ static int32_t
 group_next(const struct session *s, bool timed)
 {
     size_t on = (size_t)s->p[s->active].group;
+    int32_t next[SESSION_GROUPS_MAX];
 
+    next_of_each(s, next);
     for (size_t i = 1; i <= s->n_groups; i++) {
         size_t g = (on + i) % s->n_groups;
-        int32_t place;
 
-        if (timed && s->g[g].total_time_ms == 0)
-            continue;
-        place = member_after(s, (int32_t)g, g == on ? s->active : s->g[g].last);
-        if (place >= 0)
-            return place;
+        if (next[g] >= 0 && !(timed && s->g[g].total_time_ms == 0))
+            return next[g];
     }
     return -1;
 }
@@ -135,7 +145,7 @@ group_put_out(struct session *s)
     int32_t group = s->p[s->active].group;
 
     for (int32_t k = 0; k < (int32_t)s->n; k++) {
-        if (!is_in(s, k, group))
+        if (s->p[k].group != group || s->p[k].out != OUT_NONE)
             continue;
         s->p[k].out = OUT_ELIMINATED;
         s->p[k].dirty = true;
@@ -145,10 +155,12 @@ group_put_out(struct session *s)
 static size_t
 group_sides(const struct session *s, int32_t *last)
 {
+    int32_t next[SESSION_GROUPS_MAX];
     size_t sides = 0, people = 0;
 
+    next_of_each(s, next);
     for (size_t g = 0; g < s->n_groups; g++)
-        sides += member_after(s, (int32_t)g, -1) >= 0;
+        sides += next[g] >= 0;
     *last = -1;
     for (size_t k = 0; k < s->n; k++) {
         if (s->p[k].out != OUT_NONE)

@@ -394,10 +394,12 @@ eliminate_puts_the_whole_group_out(void **state)
     person(&s, BLUE, 1, 5000);
     person(&s, GREEN, 2, 5000);
     person(&s, RED, 3, 5000);
+    person(&s, RED, 4, 5000)->out = OUT_REMOVED;
     s.on_timeout.type = TIMEOUT_ELIMINATE;
     made(&s);
     run(&s, COMMAND_START, T0);
     c = due(&s, T0 + 5000);
+    assert_int_equal(s.p[4].out, OUT_REMOVED); /* as it left */
     assert_int_equal(c.type, EVENT_CYCLE_SWITCHED);
     assert_int_equal(s.p[0].out, OUT_ELIMINATED);
     assert_int_equal(s.p[3].out, OUT_ELIMINATED);
