@@ -1,5 +1,6 @@
 """Every mode over REST and the socket, up to what happens when its clock reaches zero."""
 import time
+from datetime import datetime
 import uuid
 
 import pytest
@@ -39,6 +40,39 @@ class Api:
 
     def get(self, sent):
         return self.call("GET", f"/v1/sessions/{sent['session_id']}")
+
+
+def ms(instant):
+    return round(datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+# mode: what burns and how long it is, what the session shows of it, and what its two participants show (None: nothing).
+SHOWN = {
+    "per_participant": (20_000, (), ("open", 20_000)),
+    "per_cycle": (7_000, ("time_remaining_ms",), (20_000, 20_000)),
+    "per_group": (20_000, (), ("open", "open")),
+    "global": (50_000, ("time_remaining_ms", "allotted_ms"), ("open", "open")),
+    "count_up": (9_000, ("time_remaining_ms", "time_elapsed_ms"), (None, None)),
+}
+
+
+@pytest.mark.parametrize("mode", SHOWN)
+def test_what_each_mode_burns_and_shows(api, mode):
+    burns, session, participants = SHOWN[mode]
+    people = [dict(one, group_id="aaaaaaaa-0000-4000-8000-00000000000a") for one in body(2, 20_000)["participants"]]
+    sent = api.create(mode, participants=people, total_time_ms=50_000, time_per_cycle_ms=7_000, max_time_ms=9_000)
+    api.command(sent, "start")
+    time.sleep(0.05)
+    state = api.get(sent)
+    open_ms = ms(state["server_time"]) - ms(state["cycle_started_at"])
+    assert open_ms >= 50 and ms(state["deadline_at"]) == ms(state["cycle_started_at"]) + burns
+    clocks = {"time_remaining_ms": burns - open_ms, "allotted_ms": burns, "time_elapsed_ms": open_ms}
+    assert {name: state[name] for name in clocks if name in state} == {name: clocks[name] for name in session}
+    assert [one.get("time_remaining_ms") for one in state["participants"]] == \
+        [burns - open_ms if shows == "open" else shows for shows in participants]
+    assert [one["time_remaining_ms"] for one in state.get("groups", [])] == ([burns - open_ms] if mode == "per_group" else [])
+    paused = api.command(sent, "pause")
+    assert "deadline_at" not in paused and paused["total_time_ms"] == (50_000 - (ms(paused["paused_at"]) - ms(state["cycle_started_at"])) if mode == "global" else 50_000)
 
 
 def test_an_exam_ends_for_everybody_at_once(api):
