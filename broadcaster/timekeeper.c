@@ -20,7 +20,7 @@
 #define WELL_MS 5000
 #define PAUSE_MS 100 /* after a failure */
 #define RACE_MS 20   /* after a lost race */
-#define DUE_MAX 128
+#define WORK_MAX 128 /* sessions: Redis is busy with them for some 20 ms */
 
 struct timekeeper {
     struct worker_thread thread;
@@ -34,7 +34,7 @@ struct timekeeper {
     int64_t next_ms[KEYS_PARTITIONS]; /* monotonic: when to look at it */
     int64_t beat_ms;
     int first; /* partition: not the same one in every process */
-    struct store_due due[DUE_MAX];
+    struct store_claim claims[KEYS_PARTITIONS];
 };
 
 static_assert(KEYS_PARTITIONS == 64, "one bit each in woken");
@@ -51,56 +51,85 @@ draw(uint32_t n)
 
 /* Log what is no mere outage: those redis.c has said itself. */
 static void
-tell(const char *event, int partition, const struct fail *f)
+tell(const char *event, const struct fail *f)
 {
     if (f->rc != RC_STORE_UNAVAILABLE && f->rc != RC_OUTCOME_UNKNOWN)
-        log_error(event, LOG_INT("partition", partition), LOG_STR("code", rc_code(f->rc)),
-                  LOG_STR("error", f->log));
+        log_error(event, LOG_STR("code", rc_code(f->rc)), LOG_STR("error", f->log));
 }
 
-/* Commit what was found due; when to look again. */
+/* What is due of several partitions, to be brought up to date together. */
+struct work {
+    struct store_due due[WORK_MAX];
+    size_t n;
+};
+
 static enum rc
-expire(struct timekeeper *t, int partition, size_t n, int64_t *again_ms)
+do_work(struct timekeeper *t, struct work *w, size_t *applied)
+{
+    struct fail f = { 0 };
+    size_t done = 0;
+    enum rc rc = w->n == 0 ? RC_OK : session_store_expire(t->store, w->due, w->n, &done, &f);
+
+    if (rc != RC_OK)
+        tell("expiry failed", &f);
+    *applied += done;
+    w->n = 0;
+    return rc;
+}
+
+/* Bring up to date what the claims have found. */
+static enum rc
+expire(struct timekeeper *t, size_t n, size_t *applied)
+{
+    struct work w = { .n = 0 };
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; rc == RC_OK && i < n; i++) {
+        const struct store_claim *c = &t->claims[i];
+
+        if (w.n + c->n > WORK_MAX)
+            rc = do_work(t, &w, applied);
+        memcpy(w.due + w.n, c->due, c->n * sizeof(*c->due));
+        w.n += c->n;
+    }
+    return rc == RC_OK ? do_work(t, &w, applied) : rc;
+}
+
+/* When to look at it again, by what the claim said at `now`. */
+static int64_t
+next_look(const struct store_claim *c, int64_t now)
+{
+    /* + 1: both clocks are cut to milliseconds, and too early finds nothing due */
+    int64_t wake = now + (c->next_ms - c->now_ms) + 1;
+
+    if (!c->held || c->next_ms == 0 || wake > now + REREAD_MS)
+        return now + REREAD_MS;
+    return wake;
+}
+
+/* Look at `n` partitions. On failure the pass ends. */
+static enum rc
+serve(struct timekeeper *t, size_t n)
 {
     struct fail f = { 0 };
     size_t applied = 0;
-    enum rc rc = session_store_expire(t->store, t->due, n, &applied, &f);
+    int64_t now;
+    enum rc rc = session_store_claim(t->store, t->owner, LEASE_MS, t->claims, n, &f);
 
     if (rc != RC_OK) {
-        tell("expiry failed", partition, &f);
-        return rc;
-    }
-    /* at once: more may be due, and the next wake-up is not known yet */
-    *again_ms = clock_mono_ms() + (applied > 0 ? 0 : RACE_MS);
-    return RC_OK;
-}
-
-/* Look at one partition. On failure the pass ends. */
-static enum rc
-serve(struct timekeeper *t, int partition)
-{
-    struct fail f = { 0 };
-    size_t n = 0;
-    bool held = false;
-    int64_t next_ms = 0, redis_ms = 0, now, wake;
-    enum rc rc = session_store_claim(t->store, partition, t->owner, LEASE_MS, t->due, DUE_MAX,
-                                     &n, &held, &next_ms, &redis_ms, &f);
-
-    if (rc != RC_OK) {
-        tell("claim failed", partition, &f);
+        tell("claim failed", &f);
         return rc;
     }
     now = clock_mono_ms();
-    t->next_ms[partition] = now + REREAD_MS;
-    if (!held)
-        return RC_OK;
-    if (n > 0)
-        return expire(t, partition, n, &t->next_ms[partition]);
-    /* + 1: both clocks are cut to milliseconds, and too early finds nothing due */
-    wake = now + (next_ms - redis_ms) + 1;
-    if (next_ms > 0 && wake < t->next_ms[partition])
-        t->next_ms[partition] = wake;
-    return RC_OK;
+    for (size_t i = 0; i < n; i++)
+        t->next_ms[t->claims[i].partition] = next_look(&t->claims[i], now);
+    rc = expire(t, n, &applied);
+    /* at once: more may be due, and the next wake-ups are not known yet */
+    now = clock_mono_ms() + (applied > 0 ? 0 : RACE_MS);
+    for (size_t i = 0; i < n; i++)
+        if (t->claims[i].n > 0)
+            t->next_ms[t->claims[i].partition] = now;
+    return rc;
 }
 
 static enum rc
@@ -113,7 +142,7 @@ beat(struct timekeeper *t, int64_t now)
         return RC_OK;
     rc = session_store_beat(t->store, &f);
     if (rc != RC_OK) {
-        tell("beat failed", -1, &f);
+        tell("beat failed", &f);
         return rc;
     }
     t->beat_ms = now + BEAT_MS;
@@ -138,17 +167,21 @@ pass(struct timekeeper *t)
 {
     int64_t now = clock_mono_ms();
     int64_t until = now + REREAD_MS;
+    size_t n = 0;
 
     if (beat(t, now) != RC_OK)
         return now + PAUSE_MS;
     for (int k = 0; k < KEYS_PARTITIONS; k++) {
         int i = (t->first + k) % KEYS_PARTITIONS;
 
-        if (t->next_ms[i] <= now && serve(t, i) != RC_OK)
-            return clock_mono_ms() + PAUSE_MS;
+        if (t->next_ms[i] <= now)
+            t->claims[n++] = (struct store_claim){ .partition = i, .max = STORE_DUE_MAX };
+    }
+    if (n > 0 && serve(t, n) != RC_OK)
+        return clock_mono_ms() + PAUSE_MS;
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
         if (t->next_ms[i] < until)
             until = t->next_ms[i];
-    }
     return until < t->beat_ms ? until : t->beat_ms;
 }
 
@@ -159,7 +192,7 @@ give_back(struct timekeeper *t)
     struct fail f = { 0 };
 
     if (timekeeper_is_well(t) && session_store_release(t->store, t->owner, &f) != RC_OK)
-        tell("release failed", -1, &f);
+        tell("release failed", &f);
 }
 
 static int64_t

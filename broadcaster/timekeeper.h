@@ -2,10 +2,11 @@
  * timekeeper.h - the thread that lets clocks reach zero, whoever is connected.
  *
  * For each of the 64 partitions it claims a short lease, commits what is due through the same
- * engine and script as any worker, and sleeps until the earliest wake-up it knows; it looks
- * again when a commit says that there is an earlier one (timekeeper_wake), and every 500 ms
- * anyway. Any number of broadcasters may run one: who holds the lease works, and who lost a
- * race finds it done. Outages of Redis are waited out.
+ * engine and script as any worker, and sleeps until the earliest wake-up it knows; partitions
+ * whose turn has come go together, three round trips for 128 sessions. It looks again when a
+ * commit says that there is an earlier one (timekeeper_wake), and every 500 ms anyway. Any
+ * number of broadcasters may run one: who holds the lease works, and who lost a race finds it
+ * done. Outages of Redis are waited out.
  */
 #ifndef BROADCASTER_TIMEKEEPER_H
 #define BROADCASTER_TIMEKEEPER_H

@@ -1,5 +1,5 @@
 /*
- * What the timekeeper does: claim a partition, then bring the due sessions up to date in two
+ * What the timekeeper does with what it has claimed: bring the due sessions up to date in two
  * round trips for all of them together.
  */
 #include "arena.h"
@@ -14,112 +14,8 @@
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 
-#define CLAIM_TRIES 3
 #define PUT_OFF_MS 60000 /* a session that cannot be read */
 #define BEAT_TTL_MS "5000"
-
-/* --- claim --- */
-
-enum { CLAIM_NOT_HELD, CLAIM_HELD, CLAIM_OTHER_LIFE };
-
-static enum rc
-send_claim(struct session_store *st, int partition, const char *owner, int64_t lease_ms,
-           size_t max, struct fail *f)
-{
-    const char *prefix = st->conf->key_prefix;
-    struct key lease = keys_lease(prefix, partition);
-    struct key wakeups = keys_wakeups(prefix, partition);
-    struct key life = keys_life(prefix, partition);
-    char lease_text[24], max_text[24];
-    const char *argv[] = { lease.s, wakeups.s, life.s, owner, lease_text, max_text, NULL };
-    enum rc rc = redis_connect(st->redis, f);
-
-    if (rc != RC_OK)
-        return rc;
-    snprintf(lease_text, sizeof(lease_text), "%" PRId64, lease_ms);
-    snprintf(max_text, sizeof(max_text), "%zu", max);
-    argv[6] = redis_run_id(st->redis);
-    redis_batch_clear(st->load);
-    redis_batch_script(st->load, LUA_CLAIM, 3, 7, argv, NULL);
-    rc = redis_run(st->redis, st->load, f);
-    return rc == RC_OK ? redis_batch_check(st->load, 0, f) : rc;
-}
-
-/* The reply of a claim; false when it is none. */
-static bool
-read_claim(const redisReply *reply, struct store_due *due, size_t max, size_t *n,
-           int64_t *next_ms, int64_t *now_ms)
-{
-    const redisReply *ids;
-    int64_t now_us;
-
-    if (reply->elements != 4 || reply->element[2]->type != REDIS_REPLY_STRING ||
-        reply->element[3]->type != REDIS_REPLY_ARRAY)
-        return false;
-    now_us = redis_time_us(reply->element[1]);
-    ids = reply->element[3];
-    if (now_us < 0 || ids->elements > 2 * max || ids->elements % 2 != 0)
-        return false;
-    *now_ms = now_us / 1000;
-    *next_ms = strtoll(reply->element[2]->str, NULL, 10);
-    for (size_t i = 0; i < ids->elements; i += 2) {
-        if (ids->element[i]->len != ID_LEN)
-            continue; /* nothing that we wrote */
-        memcpy(due[*n].id, ids->element[i]->str, ID_LEN + 1);
-        due[(*n)++].wakeup_ms = strtoll(ids->element[i + 1]->str, NULL, 10);
-    }
-    return true;
-}
-
-enum rc
-session_store_claim(struct session_store *st, int partition, const char *owner,
-                    int64_t lease_ms, struct store_due *due, size_t max, size_t *n, bool *held,
-                    int64_t *next_ms, int64_t *now_ms, struct fail *f)
-{
-    *n = 0;
-    *held = false;
-    *next_ms = *now_ms = 0;
-    for (int i = 0; i < CLAIM_TRIES; i++) {
-        const redisReply *reply;
-        enum rc rc;
-
-        fail_reset(f);
-        rc = send_claim(st, partition, owner, lease_ms, max, f);
-        if (rc != RC_OK && (redis_fd(st->redis) >= 0 || i + 1 == CLAIM_TRIES))
-            return rc;
-        if (rc != RC_OK)
-            continue; /* the connection had been closed: once more, on a new one */
-        reply = redis_batch_reply(st->load, 0);
-        if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
-            break;
-        if (reply->element[0]->integer != CLAIM_OTHER_LIFE) {
-            *held = reply->element[0]->integer == CLAIM_HELD;
-            if (!read_claim(reply, due, max, n, next_ms, now_ms))
-                break;
-            return RC_OK;
-        }
-        rc = session_life_begin(st, partition, f);
-        if (rc != RC_OK)
-            return rc;
-    }
-    return fail_log(f, RC_STORE_UNAVAILABLE, "claim: no answer to it");
-}
-
-enum rc
-session_store_release(struct session_store *st, const char *owner, struct fail *f)
-{
-    redis_batch_clear(st->commit);
-    for (int i = 0; i < KEYS_PARTITIONS; i++) {
-        struct key lease = keys_lease(st->conf->key_prefix, i);
-        struct key wake = keys_wake(st->conf->key_prefix, i);
-        const char *argv[] = { lease.s, owner, wake.s };
-
-        redis_batch_script(st->commit, LUA_LEASE_DROP, 1, 3, argv, NULL);
-    }
-    return redis_run(st->redis, st->commit, f);
-}
-
-/* --- expire --- */
 
 /* The wake-up of what cannot be read, later: it would be claimed again and again. */
 static void

@@ -14,8 +14,8 @@
  * hiredis's reply (two blocks per value) and the participants of the state.
  *
  * Files: session_load.c (replies to state), session_commit.c (changes to one script call),
- * session_call.c (lives, races, lost answers), session_due.c (the timekeeper's calls),
- * session_many.c (several at once).
+ * session_call.c (lives, races, lost answers), session_claim.c and session_due.c (the
+ * timekeeper's calls), session_many.c (several at once).
  */
 #ifndef COMMON_SESSION_STORE_H
 #define COMMON_SESSION_STORE_H
@@ -156,17 +156,25 @@ struct store_due {
     int64_t wakeup_ms; /* what it was claimed for */
 };
 
+#define STORE_DUE_MAX 32 /* of one partition at a time */
+
+struct store_claim {
+    int partition;
+    int max;         /* ids at most, 1..STORE_DUE_MAX */
+    bool held;       /* it is ours; only then what follows is known */
+    int64_t next_ms; /* the earliest wake-up behind those of due[], 0 none */
+    int64_t now_ms;  /* TIME; known in any case */
+    size_t n;
+    struct store_due due[STORE_DUE_MAX]; /* with a wake-up at or before TIME */
+};
+
 /*
- * Claim a partition for `lease_ms` under the name `owner` (renewing our own claim). On RC_OK
- * *held says whether we have it; then up to `max` ids with a wake-up at or before TIME are in
- * due[], *n of them, *next_ms is the instant of the earliest wake-up left (0: none) and *now_ms
- * is TIME. Also records `seen` and the life of the partition, so an idle partition's outage is
- * noticed.
+ * Claim these partitions for `lease_ms` under the name `owner`, renewing our own claims, in one
+ * round trip. RC_OK: each claim says what has become of it; else a store code, and none does.
+ * Also records `seen` and the life of each, so an idle partition's outage is noticed.
  */
-enum rc session_store_claim(struct session_store *st, int partition, const char *owner,
-                            int64_t lease_ms, struct store_due *due, size_t max, size_t *n,
-                            bool *held, int64_t *next_ms, int64_t *now_ms,
-                            struct fail *f) MUSTCHECK;
+enum rc session_store_claim(struct session_store *st, const char *owner, int64_t lease_ms,
+                            struct store_claim *claims, size_t n, struct fail *f) MUSTCHECK;
 
 /*
  * Apply and commit everything due of these sessions, and publish the warnings that are: two

@@ -14,31 +14,23 @@
 
 #include <cmocka.h>
 
-#define MAX 64
+#define MAX STORE_DUE_MAX
 
 static int64_t lease_ms = 300;
 
-struct claim {
-    struct store_due due[MAX];
-    size_t n;
-    bool held;
-    int64_t next_ms, now_ms;
-};
-
-static struct claim
-claim(const char *owner, size_t max)
+static struct store_claim
+claim(const char *owner, int max)
 {
-    struct claim c;
+    struct store_claim c = { .partition = keys_partition(id_a), .max = max };
 
     fail_reset(&fx.f);
-    if (session_store_claim(fx.store, keys_partition(id_a), owner, lease_ms, c.due, max, &c.n,
-                            &c.held, &c.next_ms, &c.now_ms, &fx.f) != RC_OK)
+    if (session_store_claim(fx.store, owner, lease_ms, &c, 1, &fx.f) != RC_OK)
         fail_msg("%s", fx.f.log);
     return c;
 }
 
 static size_t
-expire(const struct claim *c)
+expire(const struct store_claim *c)
 {
     return fixture_expire(c->due, c->n);
 }
@@ -75,7 +67,7 @@ start_game(const char *id, int64_t bank_ms)
 static void
 a_partition_has_one_owner_at_a_time(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(id_a, 20);
@@ -112,7 +104,7 @@ a_partition_given_back_is_free_at_once(void **state)
 static void
 a_claim_shows_what_is_due_and_what_comes_next(void **state)
 {
-    struct claim c;
+    struct store_claim c;
     int64_t later;
 
     (void)state;
@@ -144,7 +136,7 @@ a_claim_shows_what_is_due_and_what_comes_next(void **state)
 static void
 a_frozen_owner_does_no_harm(void **state)
 {
-    struct claim old, new;
+    struct store_claim old, new;
 
     (void)state;
     for (int i = 0; i < 5; i++)
@@ -169,7 +161,7 @@ static void
 many_expire_in_two_round_trips(void **state)
 {
     struct cut_proxy *proxy = cut_proxy_new(&fx.server);
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     fx.conf.redis_url = cut_proxy_url(proxy);
@@ -187,11 +179,47 @@ many_expire_in_two_round_trips(void **state)
     cut_proxy_free(proxy);
 }
 
+/* All partitions whose turn has come: one round trip claims them, whatever their lives are. */
+static void
+partitions_are_claimed_together(void **state)
+{
+    struct cut_proxy *proxy = cut_proxy_new(&fx.server);
+    struct store_claim claims[KEYS_PARTITIONS];
+    size_t found = 0;
+
+    (void)state;
+    fx.conf.redis_url = cut_proxy_url(proxy);
+    fixture_reopen();
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
+        claims[i] = (struct store_claim){ .partition = i, .max = MAX };
+    assert_int_equal(session_store_claim(fx.store, "other", lease_ms, &claims[7], 1, &fx.f),
+                     RC_OK);
+    start_game(id_a, 10);
+    start_game(id_b, 10);
+    usleep(20000);
+    assert_int_equal(
+        session_store_claim(fx.store, "t", lease_ms, claims, KEYS_PARTITIONS, &fx.f), RC_OK);
+    for (int i = 0; i < KEYS_PARTITIONS; i++) {
+        assert_int_equal(claims[i].held, i != 7);
+        assert_true(claims[i].now_ms > 0);
+        found += claims[i].n;
+    }
+    assert_int_equal(found, 2);
+    assert_int_equal(claims[keys_partition(id_a)].n, 1);
+    assert_string_equal(claims[keys_partition(id_a)].due[0].id, id_a);
+    cut_proxy_requests(proxy);
+    assert_int_equal(
+        session_store_claim(fx.store, "t", lease_ms, claims, KEYS_PARTITIONS, &fx.f), RC_OK);
+    assert_int_equal(cut_proxy_requests(proxy), 1);
+    fixture_reopen();
+    cut_proxy_free(proxy);
+}
+
 /* Another commit between claim and expiry: nothing due any more, or judged anew; never lost. */
 static void
 what_is_not_due_any_more_gets_its_right_wake_up(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(id_a, 60000);
@@ -209,7 +237,7 @@ what_is_not_due_any_more_gets_its_right_wake_up(void **state)
 static void
 the_wake_up_of_a_missing_session_goes(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(id_a, 10);
@@ -227,7 +255,7 @@ the_wake_up_of_a_missing_session_goes(void **state)
 static void
 an_unreadable_session_is_put_off(void **state)
 {
-    struct claim c;
+    struct store_claim c;
     char id[ID_LEN + 1];
 
     (void)state;
@@ -247,7 +275,7 @@ an_unreadable_session_is_put_off(void **state)
 static void
 a_key_of_a_wrong_type_is_put_off(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(id_a, 10);
@@ -264,7 +292,7 @@ a_key_of_a_wrong_type_is_put_off(void **state)
 static void
 an_idle_session_ends_by_the_timekeeper(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     fx.conf.session_cache_ttl_ms = 20;
@@ -283,7 +311,7 @@ an_idle_session_ends_by_the_timekeeper(void **state)
 static void
 a_long_outage_pauses_unwatched_sessions_too(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     fx.conf.outage_pause_ms = 300;
@@ -323,7 +351,7 @@ a_claim_keeps_the_sign_of_life(void **state)
 static void
 a_full_redis_still_keeps_time(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     fx.conf.session_cache_ttl_ms = 20;
@@ -345,7 +373,7 @@ a_full_redis_still_keeps_time(void **state)
 static void
 a_redis_that_refuses_is_said(void **state)
 {
-    struct claim c;
+    struct store_claim c;
     size_t applied;
 
     (void)state;
@@ -382,7 +410,7 @@ lateness_counts_from_the_instant_that_was_due(void **state)
 {
     void *area = calloc(1, metrics_size());
     int64_t began;
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     metrics_attach(area);
@@ -405,7 +433,7 @@ static void
 lateness_leaves_outages_out(void **state)
 {
     void *area = calloc(1, metrics_size());
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     metrics_attach(area);
@@ -432,6 +460,7 @@ main(void)
         TEST(a_claim_shows_what_is_due_and_what_comes_next),
         TEST(a_frozen_owner_does_no_harm),
         TEST(many_expire_in_two_round_trips),
+        TEST(partitions_are_claimed_together),
         TEST(what_is_not_due_any_more_gets_its_right_wake_up),
         TEST(the_wake_up_of_a_missing_session_goes),
         TEST(an_unreadable_session_is_put_off),

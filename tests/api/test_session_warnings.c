@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#define MAX 8
 #define BANK 60000
 
 static redisContext *ear; /* subscribed to the channel of id_a */
@@ -87,30 +86,20 @@ start_game(int warnings)
     assert_string_equal(heard(), "v1 v2 ");
 }
 
-struct claim {
-    struct store_due due[MAX];
-    size_t n;
-    int64_t next_ms;
-};
-
-static struct claim
+static struct store_claim
 claim(const char *owner)
 {
-    struct claim c;
-    bool held;
-    int64_t now_ms;
+    struct store_claim c = { .partition = keys_partition(id_a), .max = STORE_DUE_MAX };
 
     fail_reset(&fx.f);
-    assert_int_equal(session_store_claim(fx.store, keys_partition(id_a), owner, 1, c.due, MAX,
-                                         &c.n, &held, &c.next_ms, &now_ms, &fx.f),
-                     RC_OK);
-    assert_true(held);
+    assert_int_equal(session_store_claim(fx.store, owner, 1, &c, 1, &fx.f), RC_OK);
+    assert_true(c.held);
     usleep(5000); /* the next one may claim, too */
     return c;
 }
 
 static size_t
-expire(const struct claim *c)
+expire(const struct store_claim *c)
 {
     return fixture_expire(c->due, c->n);
 }
@@ -134,7 +123,7 @@ deadline(void)
 static void
 the_wake_up_goes_from_warning_to_warning_to_the_deadline(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(1);
@@ -157,7 +146,7 @@ the_wake_up_goes_from_warning_to_warning_to_the_deadline(void **state)
 static void
 several_that_are_due_come_in_order(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(3);
@@ -171,7 +160,7 @@ several_that_are_due_come_in_order(void **state)
 static void
 two_timekeepers_tell_it_once(void **state)
 {
-    struct claim first, second;
+    struct store_claim first, second;
 
     (void)state;
     start_game(1);
@@ -188,7 +177,7 @@ two_timekeepers_tell_it_once(void **state)
 static void
 one_that_was_killed_leaves_it_to_the_next(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(1);
@@ -204,7 +193,7 @@ one_that_was_killed_leaves_it_to_the_next(void **state)
 static void
 one_that_comes_late_says_nothing_old(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(1);
@@ -221,7 +210,7 @@ one_that_comes_late_says_nothing_old(void **state)
 static void
 a_read_between_takes_nothing_away(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(1);
@@ -241,7 +230,7 @@ a_commit_between_tells_it_first(void **state)
 {
     static const enum command_type types[] = { COMMAND_SWITCH, COMMAND_PAUSE, COMMAND_COMPLETE,
                                                COMMAND_DELETE };
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -259,7 +248,7 @@ a_commit_between_tells_it_first(void **state)
 static void
 a_commit_after_the_timekeeper_does_not_tell_it_again(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(2);
@@ -277,7 +266,7 @@ a_commit_after_the_timekeeper_does_not_tell_it_again(void **state)
 static void
 a_pause_puts_it_off(void **state)
 {
-    struct claim c;
+    struct store_claim c;
     struct session *s = &fx.s;
 
     (void)state;
@@ -300,7 +289,7 @@ a_pause_puts_it_off(void **state)
 static void
 the_next_turn_warns_by_its_own_clock(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(1);
@@ -317,7 +306,7 @@ static void
 after_the_deadline_nothing_is_told(void **state)
 {
     struct session *s = &fx.s;
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     session_fini(s);
@@ -334,7 +323,7 @@ after_the_deadline_nothing_is_told(void **state)
 static void
 a_full_redis_warns_too(void **state)
 {
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(1);
@@ -365,7 +354,7 @@ a_verdict_alone_leaves_the_wake_up_as_it_is(void **state)
     const struct store_idem idem = { .key = "k", .body = "b", .print = print_verdict };
     const struct store_terms terms = { .idem = &idem };
     const struct command cmd = { .type = COMMAND_SWITCH, .expected_version = 77 };
-    struct claim c;
+    struct store_claim c;
 
     (void)state;
     start_game(1);

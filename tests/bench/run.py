@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE))
 
 from measure import wait_quiet  # noqa: E402 (the path comes first)
 
-NAMES = ("rest", "fanout", "sockets")
+NAMES = ("rest", "fanout", "sockets", "lateness")
 
 
 @dataclass
