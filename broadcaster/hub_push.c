@@ -98,10 +98,8 @@ void
 hub_push_state(struct hub *h, struct watch *w, enum state_kind kind, const struct delta *d)
 {
     struct frame *change = NULL;
-    struct sub *sub;
 
-    DL_FOREACH(w->subs, sub)
-    {
+    for (struct sub *sub = w->subs; sub != NULL; sub = sub->next) {
         /* who is behind is given the newest when it has caught up */
         if (!is_news(sub) || sub->client->close_code != 0 || sub->client->is_behind)
             continue;
@@ -124,10 +122,8 @@ static void
 push_about(struct hub *h, struct watch *w, int64_t version)
 {
     struct frame *f = hub_text_frame(h);
-    struct sub *sub;
 
-    DL_FOREACH(w->subs, sub)
-    {
+    for (struct sub *sub = w->subs; sub != NULL; sub = sub->next) {
         bool was_behind = sub->client->is_behind;
 
         if (!sub->synced || sub->lap != w->lap || sub->version != version)
@@ -180,7 +176,6 @@ hub_push_deleted(struct hub *h, struct watch *w, const struct event *ev)
 {
     int64_t at_ms = ev != NULL ? ev->server_time_ms : h->calls.now_ms(h->calls.ctx);
     struct frame *f;
-    struct sub *sub, *tmp;
 
     buf_clear(&h->text);
     /* nobody said which change it was: at least the one after what is known */
@@ -188,8 +183,8 @@ hub_push_deleted(struct hub *h, struct watch *w, const struct event *ev)
                      ev != NULL ? ev->version : w->s.version + 1, at_ms);
     f = hub_text_frame(h);
     watch_forget(w);
-    DL_FOREACH_SAFE(w->subs, sub, tmp)
-    {
+    for (struct sub *sub = w->subs, *next; sub != NULL; sub = next) {
+        next = sub->next;
         struct client *c = sub->client;
 
         if (sub->version == 0)
@@ -234,13 +229,11 @@ void
 hub_answer_waiters(struct hub *h, struct watch *w, int64_t at_ms)
 {
     struct frame *sync = NULL;
-    struct sub *sub;
     bool more = false;
 
     if (at_ms < w->at_ms)
         at_ms = w->at_ms;
-    DL_FOREACH(w->subs, sub)
-    {
+    for (struct sub *sub = w->subs; sub != NULL; sub = sub->next) {
         if (sub->waiter == NULL)
             continue;
         if (!sub->waiter->served) {

@@ -20,8 +20,8 @@ enum app_env { ENV_PRODUCTION, ENV_DEVELOPMENT, ENV_TEST };
 
 struct conf {
     enum app_env app_env;
-    const char *allowed_origins; /* "" or "*": all; else comma-separated */
-    int64_t audit_backlog_max; /* bytes, 0: a share of maxmemory */
+    const char *allowed_origins;  /* "" or "*": all; else comma-separated */
+    int64_t audit_backlog_max;    /* bytes, 0: a share of maxmemory */
     int64_t audit_retention_days; /* 0: for ever */
     bool auth_required;
     const char *allow_anonymous;
@@ -45,7 +45,7 @@ struct conf {
     enum log_format log_format;
     int64_t max_body_bytes;
     const char *metrics_host;
-    int64_t metrics_port; /* 0 none */
+    int64_t metrics_port;      /* 0 none */
     const char *metrics_allow; /* addresses and networks, comma-separated */
     int64_t outage_pause_ms;
     int64_t switch_grace_ms;

@@ -50,8 +50,8 @@ is_sync_or_empty(const char *s)
     return *s == '\0' || strcmp(s, "sync") == 0;
 }
 
-/* A short secret can be guessed from one token, and a key in PEM is known to others: whoever has
- * the public half of a pair could sign with it. */
+/* A short secret can be guessed from one token, and a key in PEM is known to others: whoever
+ * has the public half of a pair could sign with it. */
 static bool
 is_token_secret(const char *s)
 {

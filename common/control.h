@@ -62,7 +62,8 @@ void control_burn(struct session *s, int64_t elapsed);
 int64_t control_left(const struct session *s, int32_t place, int64_t open);
 /* For how long s->active's turn can run from the last charge until its clock stands at zero. */
 int64_t control_span(const struct session *s);
-/* The running time until its clock is seen to fall to `ms`, from above; -1: that is not ahead. */
+/* The running time until its clock is seen to fall to `ms`, from above; -1: that is not ahead.
+ */
 int64_t control_crossing(const struct session *s, int64_t ms);
 /* The turn of s->active, charged and not at zero, is handed over. */
 void control_hand_over(struct session *s);

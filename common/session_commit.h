@@ -66,7 +66,7 @@ struct commit_terms {
     bool due_only;                  /* no command is in it: also when Redis is full */
     int64_t ended_ttl_ms;
     const char *audit_keep; /* records that the audit stream keeps, about; NULL: all */
-    const char *idem_key; /* hash of the Idempotency-Key that `verdict` answers; NULL: none */
+    const char *idem_key;   /* hash of the Idempotency-Key that `verdict` answers; NULL: none */
     const struct buf *verdict;
 };
 

@@ -196,11 +196,12 @@ put_channel(struct buf *out)
     for (size_t i = 0; i < MESSAGES; i++)
         buf_printf(out, "%s\"%s\":{\"$ref\":\"#/components/messages/%s\"}", i > 0 ? "," : "",
                    messages[i].key, messages[i].key);
-    schema_put(out, "},'bindings':{'ws':{'method':'GET','query':{'type':'object',"
-                    "'additionalProperties':false,'properties':{'sessionId':{" UUID
-                    ",'description':'The session to watch.'},'delta':{'type':'string','enum':['1'],"
-                    "'description':'Changes as STATE_DELTA.'},'token':{" TEXT
-                    ",'description':'A JSON Web Token.'}}},'bindingVersion':'0.1.0'}}}");
+    schema_put(out,
+               "},'bindings':{'ws':{'method':'GET','query':{'type':'object',"
+               "'additionalProperties':false,'properties':{'sessionId':{" UUID
+               ",'description':'The session to watch.'},'delta':{'type':'string','enum':['1'],"
+               "'description':'Changes as STATE_DELTA.'},'token':{" TEXT
+               ",'description':'A JSON Web Token.'}}},'bindingVersion':'0.1.0'}}}");
 }
 
 /* References to the messages "a|b". */

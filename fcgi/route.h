@@ -65,7 +65,7 @@ enum answer {
     ANSWER_READY,
     ANSWER_OPENAPI,  /* the description of this API itself */
     ANSWER_ASYNCAPI, /* that of the WebSocket */
-    ANSWER_OPERATOR,  /* for those who run it: no part of the API, so not described */
+    ANSWER_OPERATOR, /* for those who run it: no part of the API, so not described */
     ANSWER__MAX
 };
 

@@ -630,7 +630,8 @@ a_rider_rides_in_the_load_and_may_refuse(void **state)
                      RC_LIMITED);
     assert_string_equal(fx.f.message, "slow down");
     assert_true(fx.res.server_time_ms > 0);
-    assert_int_equal(session_store_get(fx.store, id_b, &(struct store_terms){ .rider = &rider }, &fx.s, &fx.res, NULL),
+    assert_int_equal(session_store_get(fx.store, id_b, &(struct store_terms){ .rider = &rider },
+                                       &fx.s, &fx.res, NULL),
                      RC_LIMITED);
     assert_int_equal(rs.judged, 3);
     assert_string_equal(fixture_field(id_a, "v"), "2");

@@ -231,11 +231,16 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uuid_grammar),
-        cmocka_unit_test(test_each_character_of_a_uuid), cmocka_unit_test(test_case),
-        cmocka_unit_test(test_uuid4),        cmocka_unit_test(test_uuid8),
-        cmocka_unit_test(test_random_text),  cmocka_unit_test(test_crc16),
-        cmocka_unit_test(test_epoch_form),   cmocka_unit_test(test_epoch_sorts_as_text),
-        cmocka_unit_test(test_epoch_raise),  cmocka_unit_test(test_epoch_grammar),
+        cmocka_unit_test(test_each_character_of_a_uuid),
+        cmocka_unit_test(test_case),
+        cmocka_unit_test(test_uuid4),
+        cmocka_unit_test(test_uuid8),
+        cmocka_unit_test(test_random_text),
+        cmocka_unit_test(test_crc16),
+        cmocka_unit_test(test_epoch_form),
+        cmocka_unit_test(test_epoch_sorts_as_text),
+        cmocka_unit_test(test_epoch_raise),
+        cmocka_unit_test(test_epoch_grammar),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
