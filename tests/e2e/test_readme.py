@@ -48,7 +48,7 @@ def test_every_path_of_the_tree_exists():
             folder = ROOT / folder.strip().strip("`")
             assert folder.is_dir()
             for name in re.findall(r"`([a-z_./-]+)`", words):
-                assert (folder / name).exists() or name in ("make", "synckairos.fcgi", "synckairos-broadcaster"), name
+                assert (folder / name).exists() or name in ("make", "kairosctl", "synckairos.fcgi", "synckairos-broadcaster"), name
 
 
 def test_make_install_puts_everything_where_it_says(tmp_path):
