@@ -137,8 +137,7 @@ admission_judge(const struct admission *a, const char *allowed_origins, bool aut
     /* RFC 6455 section 4.4 */
     if (a->version == NULL || strcmp(a->version, "13") != 0)
         return REFUSE_VERSION;
-    /* tokens cannot be verified yet: no one has a valid one */
-    if (auth_required)
+    if (auth_required && !a->is_signed_in)
         return REFUSE_TOKEN;
     if (!is_origin_allowed(a, allowed_origins))
         return REFUSE_ORIGIN;

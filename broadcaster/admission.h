@@ -21,6 +21,7 @@ struct admission {
     const char *version;     /* Sec-WebSocket-Version */
     const char *subprotocol; /* as offered */
     const char *authorization;
+    bool is_signed_in; /* the token was verified */
     bool draining, full;
 };
 

@@ -18,6 +18,8 @@ struct app {
     struct clients clients;
     struct talk talk;
     struct hub *hub;
+    struct token_keys *tokens;
+    struct passes *passes;
     struct subscriber *subscriber;
     struct reader *reader;
     struct timekeeper *timekeeper;

@@ -22,6 +22,7 @@
 
 struct frame;
 struct sub;
+struct token;
 struct client;
 
 /* Bounds of the queue: frames are shared, so this costs little beside what is in flight. */
@@ -55,12 +56,21 @@ struct clients {
     int64_t pushes; /* messages about states queued since they were last counted */
 };
 
+/* Who it is (pass.h). */
+struct pass {
+    struct token *token; /* owned; NULL: anonymous */
+    struct client *prev, *next;
+    bool is_waiting, is_warned;
+    bool is_free; /* nobody has to say who he is */
+};
+
 struct client {
     void *socket; /* struct lws, NULL in tests */
     struct clients *set;
     struct sub *subs; /* what it watches (hub.h) */
     struct client *dirty_prev, *dirty_next;
     struct client *slot_prev, *slot_next;
+    struct pass pass;
     struct frame **queue; /* owned, NULL while empty */
     char *rx;             /* first parts of a message in several frames; owned */
     int64_t heard_ms;     /* when it last said anything; once closing: when that began */

@@ -5,6 +5,7 @@
 #include "hub_inside.h"
 
 #include "client.h"
+#include "common/access.h"
 #include "common/event.h"
 #include "common/warning.h"
 #include "frame.h"
@@ -20,13 +21,25 @@ hub_text_frame(struct hub *h)
     return frame_new(FRAME_TEXT, h->text.data, h->text.len);
 }
 
+/* Whether the client may see the session; judged anew at each change, which may let it in. */
+static bool
+may_see(const struct sub *sub)
+{
+    const struct session *s = &sub->watch->s;
+    const struct pass *pass = &sub->client->pass;
+    const struct caller who = { .token = pass->token, .is_free = pass->is_free };
+
+    return (!s->is_private && s->readers == NULL) ||
+           access_judge(&who, s, COMMAND_NONE) == ACCESS_ALLOWED;
+}
+
 /* Whether the state of `w` is newer than what `sub` was sent. */
 static bool
 is_news(const struct sub *sub)
 {
     const struct watch *w = sub->watch;
 
-    return sub->synced && (sub->lap < w->lap || sub->version < w->s.version);
+    return sub->synced && (sub->lap < w->lap || sub->version < w->s.version) && may_see(sub);
 }
 
 static void
@@ -126,7 +139,7 @@ push_about(struct hub *h, struct watch *w, int64_t version)
     for (struct sub *sub = w->subs; sub != NULL; sub = sub->next) {
         bool was_behind = sub->client->is_behind;
 
-        if (!sub->synced || sub->lap != w->lap || sub->version != version)
+        if (!sub->synced || sub->lap != w->lap || sub->version != version || !may_see(sub))
             continue;
         if (!client_queue(sub->client, f) && !was_behind && sub->client->is_behind)
             mark_lost(sub->client);
@@ -204,17 +217,17 @@ answer(struct hub *h, struct sub *sub, struct frame *sync, int64_t at_ms)
 {
     const struct watch *w = sub->watch;
     struct waiter *waiter = sub->waiter;
+    bool there = w->known == KNOWN_PRESENT && may_see(sub);
 
     sub->waiter = NULL;
     sub->synced = true;
-    if (w->known == KNOWN_PRESENT &&
-        (waiter->version != w->s.version || strcmp(waiter->epoch, w->s.epoch) != 0)) {
+    if (there && (waiter->version != w->s.version || strcmp(waiter->epoch, w->s.epoch) != 0)) {
         send_state(sub, sync);
         free(waiter);
         return;
     }
     buf_clear(&h->text);
-    if (w->known == KNOWN_PRESENT) {
+    if (there) {
         protocol_unchanged(&h->text, &w->s, at_ms);
         mark_sent(sub, w->lap, w->s.version);
     } else {

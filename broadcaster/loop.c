@@ -9,11 +9,13 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/status.h"
+#include "common/token.h"
 #include "database.h"
 #include "drain.h"
 #include "foyer.h"
 #include "hub.h"
 #include "listener.h"
+#include "pass.h"
 #include "reader.h"
 #include "scrape.h"
 #include "server.h"
@@ -71,10 +73,27 @@ call_now_ms(void *ctx)
     return talk_now_ms(&app->talk);
 }
 
+static bool
+call_ask(void *ctx, struct redis_batch *b, link_done *done, void *arg)
+{
+    struct app *app = ctx;
+
+    return reader_ask(app->reader, b, done, arg);
+}
+
+static int64_t
+call_wall_ms(void *ctx)
+{
+    (void)ctx;
+    return clock_wall_ms();
+}
+
 static void
 on_link_up(void *ctx)
 {
     struct app *app = ctx;
+
+    passes_link_up(app->passes);
 
     app->talk.store_is_away = false;
     hub_link_up(app->hub);
@@ -130,6 +149,14 @@ on_life(void *ctx, int partition)
 }
 
 static void
+on_revoked(void *ctx, const char *message, size_t len)
+{
+    struct app *app = ctx;
+
+    passes_revoked(app->passes, message, len);
+}
+
+static void
 on_socket(void *ctx, int fd)
 {
     struct app *app = ctx;
@@ -155,6 +182,7 @@ static void
 end_turn(struct app *app)
 {
     hub_pump(app->hub);
+    passes_pump(app->passes);
     subscriber_pump(app->subscriber);
     clients_flush(&app->clients);
 }
@@ -177,6 +205,7 @@ on_hub_tick(uv_timer_t *timer)
     struct app *app = timer->data;
 
     hub_tick(app->hub);
+    passes_tick(app->passes);
 }
 
 static void
@@ -285,9 +314,14 @@ start_parts(struct app *app)
                                                        .unsubscribed = on_unsubscribed,
                                                        .wake = on_wake,
                                                        .life = on_life,
+                                                       .revoked = on_revoked,
                                                        .ctx = app };
+    const struct pass_calls pass_calls = { .ask = call_ask,
+                                           .now_ms = call_wall_ms,
+                                           .ctx = app };
     struct fail f = { 0 };
 
+    app->tokens = token_keys_start(conf);
     if (status_open(conf->status_file, &app->status, &f) != RC_OK)
         log_warn("status file", LOG_STR("error", f.log));
     if (conf->enable_metrics)
@@ -296,7 +330,9 @@ start_parts(struct app *app)
     server_clock_init(&app->clock);
     clients_init(&app->clients, &server_io, conf->ws_heartbeat_ms, clock_mono_ms());
     app->hub = hub_new(&hub_calls, conf->max_sessions);
+    app->passes = passes_new(conf, app->tokens, &app->clients, &pass_calls);
     talk_init(&app->talk, app->hub, &app->clock, conf->rate_limit_enabled);
+    app->talk.passes = app->passes;
     app->talk.store_is_away = true; /* until the link is up */
     app->server = server_new(app);
     app->timekeeper = timekeeper_start(conf);
@@ -350,6 +386,8 @@ loop_run(const struct conf *conf)
     if (uv_loop_close(&app->uv) != 0)
         log_warn("handles left open", LOG_END);
     hub_free(app->hub);
+    passes_free(app->passes);
+    token_keys_free(app->tokens);
     talk_fini(&app->talk);
     clients_fini(&app->clients);
     metrics_hold_nothing();

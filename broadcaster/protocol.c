@@ -1,5 +1,6 @@
 #include "protocol.h"
 
+#include "common/arena.h"
 #include "common/buf.h"
 #include "common/event.h"
 #include "common/json.h"
@@ -72,6 +73,15 @@ take_delta(struct json_object *value, struct message *m)
     return true;
 }
 
+static bool
+take_token(struct json_object *value, struct message *m)
+{
+    if (!json_object_is_type(value, json_type_string))
+        return false;
+    m->token = xstrdup(json_object_get_string(value));
+    return true;
+}
+
 struct message_key {
     const char *name;
     bool (*take)(struct json_object *value, struct message *m);
@@ -94,6 +104,7 @@ static const struct message_kind {
       MESSAGE_SUBSCRIBE,
       { { "sessionId", take_session_id, true }, { "delta", take_delta, false } } },
     { "UNSUBSCRIBE", MESSAGE_UNSUBSCRIBE, { { "sessionId", take_session_id, true } } },
+    { "REFRESH", MESSAGE_REFRESH, { { "token", take_token, true } } },
 };
 
 static const struct message_kind *
@@ -318,6 +329,15 @@ protocol_not_found(struct buf *out, const char *id, int64_t at_ms)
     buf_str(out, "Session ");
     buf_str(out, id);
     buf_str(out, " not found\"}");
+}
+
+void
+protocol_token_expiring(struct buf *out, int64_t expires_at_ms, int64_t at_ms)
+{
+    begin(out, "TOKEN_EXPIRING", NULL, at_ms);
+    buf_str(out, ",\"expires_at\":");
+    buf_time(out, expires_at_ms);
+    buf_char(out, '}');
 }
 
 void

@@ -26,6 +26,7 @@ enum message_type {
     MESSAGE_RECONNECT,
     MESSAGE_SUBSCRIBE,
     MESSAGE_UNSUBSCRIBE,
+    MESSAGE_REFRESH,
     MESSAGE__MAX
 };
 
@@ -36,11 +37,13 @@ struct message {
     char timestamp[MESSAGE_NUMBER_MAX]; /* the number of a PING as it was sent; "" none */
     char session_id[ID_LEN + 1];        /* "" none */
     bool delta;                         /* of a SUBSCRIBE */
+    char *token;                        /* of a REFRESH; to be freed */
     int64_t last_known_version;         /* -1 none */
     char epoch[EPOCH_MAX];              /* "" none */
 };
 
-/* Parse one message of a client. FAULT_NONE, or what is wrong with it. */
+/* Parse one message of a client. FAULT_NONE, or what is wrong with it; out->token is to be
+ * freed in either case. */
 enum fault protocol_parse(const char *s, size_t len, struct message *out);
 /* --- messages of the server, appended to `out`; times are epoch ms of the server clock --- */
 
@@ -81,6 +84,8 @@ void protocol_pong(struct buf *out, const struct pong *p);
 /* `id` NULL or "": about no session. */
 void protocol_error(struct buf *out, enum fault fault, const char *id, int64_t at_ms);
 void protocol_not_found(struct buf *out, const char *id, int64_t at_ms);
+/* TOKEN_EXPIRING */
+void protocol_token_expiring(struct buf *out, int64_t expires_at_ms, int64_t at_ms);
 void protocol_draining(struct buf *out, int64_t reconnect_in_ms, int64_t at_ms);
 
 #endif

@@ -7,9 +7,11 @@
 #include "common/conf.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/token.h"
 #include "head.h"
 #include "health.h"
 #include "hub.h"
+#include "pass.h"
 
 #include <assert.h>
 #include <libwebsockets.h>
@@ -152,12 +154,19 @@ on_http(struct server *s, struct lws *wsi, const char *path)
 
 /* --- before and after the upgrade --- */
 
+/* *token: what the request has shown to be, borrowed; NULL: nobody. */
 static enum verdict
-judge(struct server *s, struct lws *wsi, struct head *head)
+judge(struct server *s, struct lws *wsi, struct head *head, const struct token **token)
 {
     const struct app *app = s->app;
+    const char *text;
+    size_t len;
 
     head_read(head, wsi);
+    *token = NULL;
+    text = admission_token(&head->a, &len);
+    head->a.is_signed_in = text != NULL && token_check(app->tokens, text, len, clock_wall_ms(),
+                                                       token, NULL) == RC_OK;
     head->a.draining = app->draining;
     head->a.full =
         app->clients.n >= app->conf->ws_max_clients ||
@@ -170,7 +179,8 @@ static int
 on_upgrade(struct server *s, struct lws *wsi)
 {
     struct head head;
-    const struct verdict_row *row = &verdict_rows[judge(s, wsi, &head)];
+    const struct token *token;
+    const struct verdict_row *row = &verdict_rows[judge(s, wsi, &head, &token)];
     char body[256];
     const struct answer a = {
         .status = row->status, .header = row->header, .body = body, .last = true
@@ -187,13 +197,17 @@ static int
 on_open(struct server *s, struct lws *wsi, struct client *c)
 {
     struct head head;
-    enum verdict verdict = judge(s, wsi, &head);
+    const struct token *token;
+    enum verdict verdict = judge(s, wsi, &head, &token);
     const struct verdict_row *row = &verdict_rows[verdict];
 
     c->socket = wsi;
     client_open(c, &s->app->clients, clock_mono_ms());
-    if (row->status != 101)
-        client_finish(c, NULL, 1013, "Try again later"); /* full since the upgrade */
+    pass_take(s->app->passes, c, token);
+    if (verdict == REFUSE_TOKEN)
+        client_finish(c, NULL, 4401, "Token expired"); /* since the upgrade */
+    else if (row->status != 101)
+        client_finish(c, NULL, 1013, "Try again later"); /* full since then */
     else if (row->close != 0)
         client_finish(c, NULL, row->close, row->reason);
     else
@@ -207,6 +221,7 @@ on_close(struct server *s, struct client *c)
     if (!c->is_open)
         return 0;
     hub_leave(s->app->hub, c);
+    pass_leave(s->app->passes, c);
     client_gone(c);
     return 0;
 }

@@ -22,7 +22,7 @@ struct subscriber {
     int64_t pinged_us; /* what link_heard_us said at the last ping */
     int pings;         /* without a sign of life since */
     struct buf out;
-    struct key wake[KEYS_PARTITIONS];
+    struct key wake[KEYS_PARTITIONS], revoked;
 };
 
 static void
@@ -93,6 +93,7 @@ on_up(void *ctx)
     s->pings = 0;
     for (int i = 0; i < KEYS_PARTITIONS; i++)
         append(s, "SUBSCRIBE", &s->wake[i]);
+    append(s, "SUBSCRIBE", &s->revoked);
     s->calls.up(s->calls.ctx);
     subscriber_pump(s);
     ping(s);
@@ -121,6 +122,10 @@ on_message(struct subscriber *s, const redisReply *channel, const redisReply *pa
 
     if (keys_channel_id(channel->str, channel->len, id)) {
         s->calls.event(s->calls.ctx, id, payload->str, payload->len);
+        return;
+    }
+    if (is_text(channel, s->revoked.s)) {
+        s->calls.revoked(s->calls.ctx, payload->str, payload->len);
         return;
     }
     for (int i = 0; i < KEYS_PARTITIONS; i++) {
@@ -172,6 +177,7 @@ subscriber_new(uv_loop_t *loop, const struct conf *conf, const struct subscriber
     buf_init(&s->out, OUT_MAX);
     for (int i = 0; i < KEYS_PARTITIONS; i++)
         s->wake[i] = keys_wake(s->prefix, i);
+    s->revoked = keys_revoked_channel(s->prefix);
     uv_timer_init(loop, &s->timer);
     s->timer.data = s;
     uv_timer_start(&s->timer, on_ping_timer, PING_MS, PING_MS);

@@ -1,6 +1,6 @@
 /*
  * subscriber.h - the Pub/Sub link: channels of the sessions that somebody here watches, and the
- * `wake` channels of all partitions.
+ * `wake` channels of all partitions, revocations of tokens.
  *
  * Pings every 500 ms, also while subscribed: after three without a sign of life the link is
  * given up, so that a frozen Redis is noticed within 2 s. What was asked for is sent once per
@@ -24,6 +24,7 @@ struct subscriber_calls {
     void (*unsubscribed)(void *ctx, const char *id);
     void (*wake)(void *ctx, int partition); /* its earliest wake-up moved */
     void (*life)(void *ctx, int partition); /* a new life: epochs changed without an event */
+    void (*revoked)(void *ctx, const char *message, size_t len); /* common/revoke.h */
     void *ctx;
 };
 

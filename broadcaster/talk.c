@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "frame.h"
 #include "hub.h"
+#include "pass.h"
 #include "protocol.h"
 #include "server_clock.h"
 
@@ -46,6 +47,7 @@ talk_hello(struct talk *t, struct client *c, const char *id, bool delta)
     buf_clear(&t->text);
     protocol_connected(&t->text, id, talk_now_ms(t));
     send_text(t, c);
+    pass_greet(t->passes, c);
     if (id != NULL)
         hub_join(t->hub, c, id, delta);
 }
@@ -78,6 +80,8 @@ on_message(struct talk *t, struct client *c, const struct message *m, int64_t re
         return hub_subscribe(t->hub, c, m);
     case MESSAGE_UNSUBSCRIBE:
         return hub_unsubscribe(t->hub, c, m);
+    case MESSAGE_REFRESH:
+        return pass_refresh(t->passes, c, m->token);
     case MESSAGE_NONE:
     case MESSAGE__MAX:
         break;
@@ -120,6 +124,7 @@ on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary
         fault = on_message(t, c, &m, received_us);
     if (fault != FAULT_NONE)
         complain(t, c, fault, fault_is_malformed(fault) ? NULL : m.session_id);
+    free(m.token);
 }
 
 static void

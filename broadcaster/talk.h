@@ -14,6 +14,7 @@ struct client;
 struct clients;
 struct frame;
 struct hub;
+struct passes;
 struct server_clock;
 
 #define TALK_MESSAGE_MAX (10 * 1024)
@@ -23,6 +24,7 @@ struct server_clock;
 struct talk {
     struct hub *hub;
     const struct server_clock *clock;
+    struct passes *passes; /* the owner sets it */
     bool limit_messages;
     /* The owner keeps it: changes do not come through at the moment. A PONG says so. */
     bool store_is_away;

@@ -15,6 +15,8 @@ static const struct {
     [FAULT_STATE_UNREADABLE] = { "STATE_DESERIALIZATION_ERROR",
                                  "The session cannot be read at the moment" },
     [FAULT_SESSION_NOT_FOUND] = { "SESSION_NOT_FOUND", "Session not found" },
+    [FAULT_UNAUTHENTICATED] = { "UNAUTHENTICATED", "The token is not valid" },
+    [FAULT_OTHER_SUB] = { "FORBIDDEN", "The token is of somebody else" },
 };
 
 const char *

@@ -111,6 +111,7 @@ enum ws_end {
     WS_END_POLICY, /* rate limit, invalid messages, bad sessionId */
     WS_END_TOO_BIG,
     WS_END_FULL,
+    WS_END_TOKEN, /* it ended, or was revoked */
     WS_END__MAX
 };
 

@@ -132,7 +132,7 @@ static const char *const codes[] = { "STORE_UNAVAILABLE", "STORE_FULL", "OUTCOME
 static const char *const reasons[] = {
     [WS_END_CLIENT] = "client",     [WS_END_LOST] = "lost",     [WS_END_DELETED] = "session_deleted",
     [WS_END_DRAINING] = "draining", [WS_END_POLICY] = "policy", [WS_END_TOO_BIG] = "too_big",
-    [WS_END_FULL] = "full",         [WS_END__MAX] = NULL,
+    [WS_END_FULL] = "full",         [WS_END_TOKEN] = "token",   [WS_END__MAX] = NULL,
 };
 
 const struct metric_label_row metric_label_rows[METRIC_LABEL__MAX] = {

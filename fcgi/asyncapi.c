@@ -108,6 +108,10 @@ static const struct member error[] = {
     { "code", ERROR_CODE, true, "What is wrong, as a word." },
     { "message", TEXT, true, "The same as a sentence for a person." }, END
 };
+static const struct member token_expiring[] = {
+    TYPE("TOKEN_EXPIRING"), WHEN,
+    { "expires_at", INSTANT, true, "When the connection is closed with 4401, unless a REFRESH comes." }, END
+};
 static const struct member draining[] = {
     TYPE("SERVER_DRAINING"), WHEN,
     { "reconnect_in_ms", COUNT, true, "How long to wait before connecting again." }, END
@@ -135,6 +139,11 @@ static const struct member unsubscribe[] = {
     { "sessionId", UUID, true, "One that this connection watches." }, END
 };
 
+static const struct member refresh[] = {
+    TYPE("REFRESH"),
+    { "token", TEXT, true, "Another token of the same sub." }, END
+};
+
 static const struct {
     const char *key; /* in this document; what is on the wire is `type` of the members */
     const struct member *members;
@@ -155,10 +164,12 @@ static const struct {
     { "PONG", pong, NULL, "The server's clock." },
     { "ERROR", error, NULL, "What was asked cannot be done, or is no message." },
     { "SERVER_DRAINING", draining, NULL, "The server is about to stop." },
+    { "TOKEN_EXPIRING", token_expiring, NULL, "The token ends within a minute." },
     { "PING", ping, "PONG", "Asks for the server's clock." },
     { "RECONNECT", reconnect, "STATE_SYNC|STATE_SYNC_unchanged|ERROR", "Asks for the current state." },
     { "SUBSCRIBE", subscribe, "SUBSCRIBED|ERROR", "Watches one more session, at most 100." },
     { "UNSUBSCRIBE", unsubscribe, "UNSUBSCRIBED|ERROR", "Ends that." },
+    { "REFRESH", refresh, "ERROR", "Brings a new token; only a bad one is answered." },
 };
 /* clang-format on */
 

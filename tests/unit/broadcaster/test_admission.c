@@ -42,6 +42,9 @@ static const struct row rows[] = {
     { REFUSE_PATH, { .path = "/WS" }, "", false },
     { REFUSE_TOKEN, { WS_ID }, "", true },
     { REFUSE_TOKEN, { WS_ID, .query_token = "x" }, "", true },
+    { ADMIT, { WS_ID, .query_token = "x", .is_signed_in = true }, "", true },
+    { ADMIT_BARE, { WS, .query_token = "x", .is_signed_in = true }, "", true },
+    { ADMIT, { WS_ID, .query_token = "x" }, "", false }, /* as if it were none */
     { REFUSE_PATH, { .path = "/no", .version = "12" }, "", false },
     { REFUSE_VERSION, { .path = "/ws", .version = "99" }, "", true },
     { REFUSE_VERSION, { .path = "/ws", .version = "13, 8" }, "", false },

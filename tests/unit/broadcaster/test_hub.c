@@ -3,6 +3,7 @@
 #include "broadcaster/hub.h"
 
 #include "common/keys.h"
+#include "common/token.h"
 #include "common/warning.h"
 #include "fake_hub.h"
 
@@ -971,6 +972,111 @@ room_is_bounded(void **state)
         leave(f[i]);
 }
 
+/* --- what not everybody may see --- */
+
+static struct token owner = { .sub = "owner", .role = ROLE_USER, .sid = "", .jti = "" };
+static struct token anna = { .sub = ANNA, .role = ROLE_USER, .sid = "", .jti = "" };
+static struct token stranger = { .sub = "stranger", .role = ROLE_USER, .sid = "", .jti = "" };
+
+static struct fake *
+join_as(struct token *t)
+{
+    struct fake *f = fake_open(&set, 0);
+
+    f->c.pass.token = t;
+    hub_join(hub, &f->c, SID, false);
+    return f;
+}
+
+static void
+private_begin(struct life *l)
+{
+    life_begin(l, 1);
+    l->s.is_private = true;
+    snprintf(l->s.owner, sizeof(l->s.owner), "owner");
+    l->s.dirty = true;
+    life_encode(l, true);
+}
+
+static void
+a_private_session_looks_missing_to_others(void **state)
+{
+    struct fake *mine = join_as(&owner), *hers = join_as(&anna), *other = join_as(&stranger);
+    struct life l;
+
+    (void)state;
+    private_begin(&l);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(mine), "STATE_SYNC:1");
+    assert_string_equal(got(hers), "STATE_SYNC:1");
+    assert_string_equal(got(other), "ERROR:SESSION_NOT_FOUND");
+    life_do(&l, COMMAND_START);
+    feed(&l);
+    life_expire(&l);
+    feed(&l);
+    assert_string_equal(got(mine), "STATE_UPDATE:2 STATE_UPDATE:3 TIME_EXPIRED:3");
+    assert_string_equal(got(hers), "STATE_UPDATE:2 STATE_UPDATE:3 TIME_EXPIRED:3");
+    hub_link_lost(hub);
+    hub_link_up(hub);
+    hub_subscribed(hub, SID_LOWER);
+    life_do(&l, COMMAND_COMPLETE);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(mine), "STATE_SYNC:4");
+    life_do(&l, COMMAND_DELETE);
+    feed(&l);
+    assert_string_equal(got(mine), "SESSION_DELETED:5 close:1000");
+    assert_string_equal(got(other), "");
+    leave(mine);
+    leave(hers);
+    leave(other);
+    life_end(&l);
+}
+
+/* Before it is there, and when it comes. */
+static void
+a_private_creation_is_told_to_those_who_may_see_it(void **state)
+{
+    struct fake *mine = join_as(&owner), *other = join_as(&stranger);
+    struct life l;
+
+    (void)state;
+    private_begin(&l);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_SESSION_NOT_FOUND, NULL, T0);
+    assert_string_equal(got(mine), "ERROR:SESSION_NOT_FOUND");
+    assert_string_equal(got(other), "ERROR:SESSION_NOT_FOUND");
+    feed(&l);
+    assert_string_equal(got(mine), "STATE_UPDATE:1");
+    assert_string_equal(got(other), "");
+    leave(mine);
+    leave(other);
+    life_end(&l);
+}
+
+static void
+reconnect_and_catching_up_do_not_show_it_either(void **state)
+{
+    struct fake *other = join_as(&stranger), *mine = join_as(&owner);
+    struct message m = { .type = MESSAGE_RECONNECT, .last_known_version = 1 };
+    struct life l;
+
+    (void)state;
+    private_begin(&l);
+    hub_subscribed(hub, SID_LOWER);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(other), "ERROR:SESSION_NOT_FOUND");
+    memcpy(m.epoch, l.s.epoch, sizeof(m.epoch));
+    assert_int_equal(hub_reconnect(hub, &other->c, &m), FAULT_NONE);
+    loaded(RC_OK, &l.s, l.now);
+    assert_string_equal(got(other), "ERROR:SESSION_NOT_FOUND");
+    hub_catch_up(hub, &other->c);
+    assert_string_equal(got(other), "");
+    leave(mine);
+    leave(other);
+    life_end(&l);
+}
+
 int
 main(void)
 {
@@ -1011,6 +1117,9 @@ main(void)
         TEST(the_slow_hear_of_the_deletion),
         TEST(a_channel_lingers_then_goes),
         TEST(room_is_bounded),
+        TEST(a_private_session_looks_missing_to_others),
+        TEST(a_private_creation_is_told_to_those_who_may_see_it),
+        TEST(reconnect_and_catching_up_do_not_show_it_either),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,9 @@
 #include "broadcaster/talk.h"
 
 #include "broadcaster/hub.h"
+#include "broadcaster/pass.h"
 #include "broadcaster/server_clock.h"
+#include "common/conf.h"
 #include "fake.h"
 
 #include <unistd.h>
@@ -10,6 +12,7 @@ static struct clients set;
 static struct hub *hub;
 static struct server_clock server;
 static struct talk talk;
+static struct conf conf = { .key_prefix = "t:" };
 
 static void
 on_channel(void *ctx, const char *id)
@@ -47,6 +50,7 @@ begin(void **state)
     server_clock_init(&server);
     server_clock_sample(&server, 0, 0, T0 * 1000);
     talk_init(&talk, hub, &server, true);
+    talk.passes = passes_new(&conf, NULL, &set, &(struct pass_calls){ .now_ms = on_now });
     return 0;
 }
 
@@ -54,6 +58,7 @@ static int
 end(void **state)
 {
     (void)state;
+    passes_free(talk.passes);
     talk_fini(&talk);
     hub_free(hub);
     clients_fini(&set);
