@@ -313,7 +313,12 @@ install: all ## install under PREFIX=/usr/local (DESTDIR is put in front)
 	cp -R build/api-docs/. $(SHARE)/api-docs/
 	install -m 644 etc/nginx/synckairos-*.conf $(SHARE)/nginx/
 	sed 's|/usr/local|$(PREFIX)|g' etc/nginx/synckairos.conf > $(SHARE)/nginx/synckairos.conf
-	install -m 644 etc/redis/redis.conf etc/env.example $(SHARE)/
+	install -m 644 etc/redis/redis.conf etc/redis/users.acl etc/env.example $(SHARE)/
+	install -d $(SHARE)/systemd $(SHARE)/prometheus $(SHARE)/grafana
+	install -m 644 etc/prometheus/*.yml $(SHARE)/prometheus/
+	install -m 644 etc/grafana/*.json $(SHARE)/grafana/
+	install -m 644 etc/systemd/synckairos.sysusers $(SHARE)/systemd/
+	for unit in etc/systemd/*.service; do sed 's|/usr/local|$(PREFIX)|g' $$unit >$(SHARE)/systemd/$${unit##*/} || exit 1; done
 
 clean: ## remove everything that was built (run folders stay)
 	rm -rf build

@@ -1,0 +1,101 @@
+"""What we ship for real deployments gives the programs what they need, and nothing else."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+import requests
+import redis as redis_client
+
+from stack import ROOT, SLOW, WRAP, until
+from watch import body, watch
+
+UNITS = sorted((ROOT / "etc/systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda u: u.name)
+def test_units_are_confined(unit):
+    ran = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=25", "--no-pager", unit],
+                         capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"Overall exposure level for \S+: (?:[01]\.\d|2\.[0-5]) ", ran.stdout), ran.stdout
+
+
+def everything(stack):
+    """Requests of every kind, an expiry, a watcher, the audit trail."""
+    http, sent, short = requests.Session(), body(bank=600_000), body(bank=1000)
+    for one in (sent, short):
+        http.post(f"{stack.base_url}/v1/sessions", json=one, timeout=10 * SLOW)
+    url = f"{stack.base_url}/v1/sessions/{sent['session_id']}"
+    http.post(f"{stack.base_url}/v1/sessions/{short['session_id']}/start", timeout=10 * SLOW)
+    with watch(stack, sent["session_id"]) as watcher:
+        until(lambda: len(watcher.messages) > 1, say="the state")
+        for call in ("start", "switch", "pause", "resume", "complete"):
+            answer = http.post(f"{url}/{call}", headers={"Idempotency-Key": call}, timeout=10 * SLOW)
+            assert answer.status_code == 200, answer.text
+        until(lambda: watcher.messages[-1].get("state", {}).get("status") == "completed", say="the end")
+    late = f"{stack.base_url}/v1/sessions/{short['session_id']}"
+    until(lambda: http.get(late, timeout=10 * SLOW).json()["data"]["participants"][0]["has_expired"], say="the expiry")
+    assert http.delete(url, timeout=10 * SLOW).status_code == 204
+    until(lambda: len(http.get(f"{url}/events", timeout=10 * SLOW).json().get("data", {}).get("events", [])) == 7, 20, say="the audit trail")
+    for path in ("/ready", "/metrics", "/v1/time"):
+        assert http.get(stack.base_url + path, timeout=10 * SLOW).status_code == 200, path
+
+
+def test_redis_users_may_do_what_the_programs_do_and_no_more(make_stack):
+    stack = make_stack(POSTGRES="on")
+    rules = re.search(r"^user synckairos on #\S+ (.*)$", (ROOT / "etc/redis/users.acl").read_text(), re.M)[1].split()
+    boss = stack.redis()
+    boss.execute_command("ACL", "SETUSER", "boss", "on", ">secret", "~*", "&*", "+@all")
+    admin = redis_client.Redis(unix_socket_path=stack.redis_socket, username="boss", password="secret", decode_responses=True)
+    admin.execute_command("ACL", "SETUSER", "default", "reset", "on", "nopass", *rules)
+    for name in stack.broadcasters():
+        old = stack.pid(name)
+        stack.kill(name, 15)
+        stack.wait_restarted(name, old)
+    stack.wait_ready()
+    try:
+        everything(stack)
+    finally:
+        refused = {entry[entry.index("object") + 1] for entry in admin.execute_command("ACL", "LOG")}
+        assert not refused, refused
+    for command in (["FLUSHALL"], ["KEYS", "*"], ["CONFIG", "SET", "save", ""], ["GET", "other"], ["SHUTDOWN"], ["PUBLISH", "other", "x"]):
+        with pytest.raises(redis_client.ResponseError):
+            boss.execute_command(*command)
+
+
+def allowed_calls(unit):
+    """System calls that the filter of a unit lets through, as systemd names them."""
+    sets = {}
+    listing = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager"], capture_output=True, text=True, check=True).stdout
+    for block in re.split(r"\n(?=@)", listing):
+        name, *rest = block.split("\n")
+        sets[name.strip()] = [line.strip() for line in rest if line.startswith("    ") and not line.strip().startswith("#")]
+
+    def expand(names):
+        return {call for name in names for call in (expand(sets[name]) if name.startswith("@") else {name})}
+
+    allowed = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)$", unit.read_text(), re.M):
+        named = expand(line.lstrip("~").split())
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    return allowed
+
+
+@pytest.mark.skipif(bool(WRAP), reason="one tracer at a time")
+def test_programs_make_no_system_call_that_the_units_forbid(make_stack, tmp_path):
+    folder = pathlib.Path(tmp_path)
+    folder.chmod(0o777)
+    stack = make_stack(POSTGRES="on", WRAP=f"strace -D -ff -qq -o {folder}/trace", START_SECONDS=60)
+    everything(stack)
+    stack.stop()
+    made = {"synckairos.fcgi": set(), "synckairos-broadcaster": set()}
+    for trace in folder.glob("trace.*"):
+        text = trace.read_text(errors="replace")
+        calls = set(re.findall(r"^([a-z_0-9]+)\(", text, re.M))
+        program = re.search(r'execve\("[^"]*/(synckairos[.-]\w+)"', text)
+        made[program[1] if program else "synckairos-broadcaster"] |= calls
+    for unit, program in (("synckairos-fcgi.service", "synckairos.fcgi"), ("synckairos-broadcaster@.service", "synckairos-broadcaster")):
+        assert len(made[program]) > 30
+        forbidden = made[program] - allowed_calls(ROOT / "etc/systemd" / unit)
+        assert not forbidden, f"{program}: {sorted(forbidden)}"
