@@ -102,7 +102,7 @@ next_look(const struct store_claim *c, int64_t now)
     /* + 1: both clocks are cut to milliseconds, and too early finds nothing due */
     int64_t wake = now + (c->next_ms - c->now_ms) + 1;
 
-    if (!c->held || c->next_ms == 0 || wake > now + REREAD_MS)
+    if (c->next_ms == 0 || wake > now + REREAD_MS)
         return now + REREAD_MS;
     return wake;
 }

@@ -161,9 +161,10 @@ struct store_due {
 struct store_claim {
     int partition;
     int max;         /* ids at most, 1..STORE_DUE_MAX */
-    bool held;       /* it is ours; only then what follows is known */
-    int64_t next_ms; /* the earliest wake-up behind those of due[], 0 none */
-    int64_t now_ms;  /* TIME; known in any case */
+    bool held;       /* it is ours */
+    int64_t next_ms; /* the earliest wake-up behind those of due[], 0 none; of another's: when
+                        that claim ends */
+    int64_t now_ms;  /* TIME */
     size_t n;
     struct store_due due[STORE_DUE_MAX]; /* with a wake-up at or before TIME */
 };

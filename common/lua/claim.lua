@@ -2,9 +2,9 @@
 --
 -- KEYS[1] lease  [2] wakeups  [3] life
 -- ARGV[1] owner  [2] lease ms  [3] ids at most  [4] run id of this Redis
--- Returns {2} when the life of the partition is another (nothing was done); else {1 held or 0,
---     TIME, earliest wake-up left in ms or '', due ids, each followed by its wake-up}. Ids are
---     read only by the holder.
+-- Returns {2} when the life of the partition is another (nothing was done); {1, TIME, earliest
+--     wake-up left in ms or '', due ids, each followed by its wake-up} for the holder; {0, TIME,
+--     when the other's claim ends in ms, {}} for others.
 local SEEN_MS = 1000
 
 local t = redis.call('TIME')
@@ -23,7 +23,9 @@ end
 
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then
-    return {0, t, '', {}}
+    -- looking again when the other's claim ends is enough, if it is not renewed
+    local rest = redis.call('PTTL', KEYS[1])
+    return {0, t, rest < 0 and '' or string.format('%.0f', now_ms + rest), {}}
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

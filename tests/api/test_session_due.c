@@ -79,6 +79,7 @@ a_partition_has_one_owner_at_a_time(void **state)
     assert_false(c.held);
     assert_int_equal(c.n, 0);
     assert_true(c.now_ms > 0);
+    assert_in_range(c.next_ms, c.now_ms, c.now_ms + lease_ms); /* when the first one's ends */
     for (int i = 0; i < 4; i++) { /* renewed: longer than one lease */
         assert_true(claim("first", MAX).held);
         usleep((useconds_t)lease_ms * 1000 / 2);
