@@ -57,7 +57,7 @@ seed_one(struct session_store *st, enum sync_mode mode, struct fail *f)
         rc = session_store_command(st, s.id, &start, &terms, &s, &res, f);
     if (rc == RC_SESSION_EXISTS) { /* from an earlier run, and used since */
         fail_reset(f);
-        rc = session_store_get(st, s.id, NULL, &s, &res, f);
+        rc = session_store_get(st, s.id, &terms, &s, &res, f);
     }
     if (rc == RC_OK)
         printf("%s %s %s\n", s.id, sync_mode_name(s.mode), sync_status_name(s.status));
