@@ -129,7 +129,7 @@ take_replies(struct redis *r, struct redis_batch *b, bool *complete)
             return IO_GARBLED;
         if (!reply)
             return IO_DONE;
-        *complete = redis_batch_give(b, reply);
+        *complete = redis_batch_take(b, reply);
     }
     return IO_DONE;
 }
@@ -161,6 +161,7 @@ exchange(struct redis *r, struct redis_batch *b, int64_t deadline_ms)
     enum io io;
 
     assert(r->ctx);
+    redis_batch_pool(b, r->ctx->reader);
     io = send_all(r, b, deadline_ms);
     return io == IO_DONE ? receive_all(r, b, deadline_ms) : io;
 }
@@ -392,9 +393,7 @@ load_scripts(struct redis *r, struct redis_batch *b, int64_t deadline_ms, struct
     for (int i = 0; i < b->n; i++) {
         if (b->cmd[i].script < 0 || !is_error(&b->cmd[i], "NOSCRIPT"))
             continue;
-        freeReplyObject(b->cmd[i].reply);
-        b->cmd[i].reply = again->cmd[place].reply;
-        again->cmd[place++].reply = NULL;
+        redis_batch_move(b, i, again, place++);
     }
     redis_batch_free(again);
     return rc;

@@ -62,10 +62,12 @@ void
 redis_batch_drop_replies(struct redis_batch *b)
 {
     for (int i = 0; i < b->n; i++) {
-        if (b->cmd[i].reply)
+        if (b->cmd[i].reply && !b->cmd[i].pooled)
             freeReplyObject(b->cmd[i].reply);
         b->cmd[i].reply = NULL;
     }
+    if (b->pool)
+        arena_reset(b->pool);
     b->got = 0;
 }
 
@@ -85,6 +87,7 @@ redis_batch_free(struct redis_batch *b)
     if (!b)
         return;
     redis_batch_clear(b);
+    arena_free(b->pool);
     free(b->wire);
     free(b->cmd);
     free(b);
@@ -251,12 +254,48 @@ redis_batch_wire(const struct redis_batch *b, size_t *len)
     return b->wire ? b->wire : "";
 }
 
+static bool
+place_reply(struct redis_batch *b, struct redisReply *reply, bool pooled)
+{
+    assert(b->got < b->n);
+    b->cmd[b->got].reply = reply;
+    b->cmd[b->got++].pooled = pooled;
+    return b->got == b->n;
+}
+
 bool
 redis_batch_give(struct redis_batch *b, struct redisReply *reply)
 {
-    assert(b->got < b->n);
-    b->cmd[b->got++].reply = reply;
-    return b->got == b->n;
+    return place_reply(b, reply, false);
+}
+
+bool
+redis_batch_take(struct redis_batch *b, struct redisReply *reply)
+{
+    return place_reply(b, reply, true);
+}
+
+static void
+free_pool(void *pool)
+{
+    arena_free(pool);
+}
+
+void
+redis_batch_move(struct redis_batch *to, int to_place, struct redis_batch *from, int place)
+{
+    if (to->cmd[to_place].reply && !to->cmd[to_place].pooled)
+        freeReplyObject(to->cmd[to_place].reply);
+    to->cmd[to_place].reply = from->cmd[place].reply;
+    to->cmd[to_place].pooled = from->cmd[place].pooled;
+    from->cmd[place].reply = NULL;
+    if (from->pool == NULL)
+        return;
+    if (to->pool == NULL)
+        to->pool = from->pool;
+    else
+        arena_defer(to->pool, free_pool, from->pool); /* lives as long as what it holds */
+    from->pool = NULL;
 }
 
 const struct redisReply *
