@@ -57,7 +57,9 @@ enum rc
 session_store_get(struct session_store *st, const char *id, const struct store_terms *terms,
                   struct session *s, struct store_result *res, struct fail *f)
 {
-    return session_store_command(st, id, NULL, terms, s, res, f);
+    static const struct store_terms none = { 0 };
+
+    return session_store_command(st, id, NULL, terms ? terms : &none, s, res, f);
 }
 
 enum rc

@@ -23,6 +23,7 @@ struct ctl_command {
 /* New subcommand: its file, a line here and one in main.c. */
 extern const struct ctl_command ctl_migrate;
 extern const struct ctl_command ctl_seed;
+extern const struct ctl_command ctl_token;
 
 /* "kairosctl: <text>" on stderr. */
 void ctl_say(const char *fmt, ...) PRINTF(1, 2);

@@ -12,6 +12,7 @@
 static const struct ctl_command *const commands[] = {
     &ctl_migrate,
     &ctl_seed,
+    &ctl_token,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -156,6 +156,14 @@ static const struct {
         { 401, 200, 403, 403, 403, 403, 200, 200, 403 },
         { 401, 200, 403, 403, 404, 403, 200, 200, 404 },
         { 401, 404, 404, 404, 403, 404, 200, 200, 404 } } },
+    { "POST", "/participants", 1, {
+        { 401, 201, 403, 403, 403, 403, 201, 201, 403 },
+        { 401, 201, 403, 403, 404, 403, 201, 201, 404 },
+        { 401, 404, 404, 404, 403, 404, 201, 201, 404 } } },
+    { "PATCH", "/participants/" P2, 1, {
+        { 401, 200, 403, 403, 403, 200, 200, 200, 403 },
+        { 401, 200, 403, 403, 404, 200, 200, 200, 404 },
+        { 401, 404, 404, 404, 403, 404, 200, 200, 404 } } },
     { "DELETE", "/participants/" P2, 1, {
         { 401, 200, 403, 403, 403, 403, 200, 200, 403 },
         { 401, 200, 403, 403, 404, 403, 200, 200, 404 },
@@ -183,6 +191,15 @@ make_session(int kind, int before)
         assert_int_equal(ask_as("root", ROLE_ADMIN, "POST", steps[i], NULL), 200);
 }
 
+static const char *
+body_of(size_t cell)
+{
+    if (strcmp(cells[cell].path, "/participants") == 0)
+        return "{\"participant_id\":\"" ID "\",\"total_time_ms\":5000}";
+    return strcmp(cells[cell].method, "PATCH") == 0 ? "{\"add_ms\":1000,\"reason\":\"late\"}"
+                                                    : NULL;
+}
+
 static void
 ask_cell(size_t cell, int kind, size_t who)
 {
@@ -192,7 +209,7 @@ ask_cell(size_t cell, int kind, size_t who)
     make_session(kind, cells[cell].before);
     snprintf(version, sizeof(version), "%s", stored("v"));
     snprintf(path, sizeof(path), ONE "%s", cells[cell].path);
-    fake_init(&fake, cells[cell].method, path, NULL);
+    fake_init(&fake, cells[cell].method, path, body_of(cell));
     fake_set(&fake, "QUERY_STRING", "since_version=0");
     if (callers[who].sub != NULL)
         fake_set(&fake, AUTH,
