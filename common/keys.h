@@ -41,7 +41,7 @@ struct key keys_audit(const char *prefix, int partition); /* stream: d event, s 
 /* stream of records that PostgreSQL refused for good: d, s, and error */
 struct key keys_audit_dead(const char *prefix, int partition);
 struct key keys_life(const char *prefix,
-                     int partition); /* hash run_id n seen gap_from backlog */
+                     int partition); /* hash run_id n seen gaps backlog */
 struct key keys_lease(const char *prefix, int partition); /* string: the timekeeper at work */
 
 /* Limit of one caller: kind "get", "create", "general", "time"; who: address or user, any text.

@@ -194,8 +194,7 @@ recover(struct session_call *c)
     enum sync_status before;
     struct change change;
 
-    if (c->ld.gap_from_ms == 0 || epoch_life(c->ld.epoch) >= c->ld.gap_n ||
-        !expire(c, c->ld.gap_from_ms) || c->st->pending.deleted)
+    if (c->ld.gap_from_ms == 0 || !expire(c, c->ld.gap_from_ms) || c->st->pending.deleted)
         return;
     before = c->s->status;
     if (session_recover(c->s, c->ld.gap_from_ms, &change))

@@ -44,7 +44,7 @@ static int64_t
 due_since(const struct session_call *c)
 {
     int64_t at_ms = session_due_at(c->s, c->st->conf->session_cache_ttl_ms);
-    bool was_away = c->ld.gap_from_ms != 0 && epoch_life(c->ld.epoch) < c->ld.gap_n;
+    bool was_away = c->ld.gap_from_ms != 0;
 
     return was_away || at_ms > c->ld.now_us / 1000 ? 0 : at_ms;
 }

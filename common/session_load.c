@@ -7,7 +7,7 @@
 #include <hiredis/hiredis.h>
 
 enum { REPLY_HASH, REPLY_LIFE, REPLY_TIME, REPLIES = SESSION_LOAD_COMMANDS };
-enum { LIFE_RUN_ID, LIFE_N, LIFE_GAP_FROM, LIFE_GAP_N, LIFE_FIELDS };
+enum { LIFE_RUN_ID, LIFE_N, LIFE_GAPS, LIFE_FIELDS };
 
 int
 session_load_add(struct redis_batch *b, const char *prefix, const char *id)
@@ -15,11 +15,11 @@ session_load_add(struct redis_batch *b, const char *prefix, const char *id)
     struct key session = keys_session(prefix, id);
     struct key life = keys_life(prefix, keys_partition(id));
     const char *hgetall[] = { "HGETALL", session.s };
-    const char *hmget[] = { "HMGET", life.s, "run_id", "n", "gap_from", "gap_n" };
+    const char *hmget[] = { "HMGET", life.s, "run_id", "n", "gaps" };
     const char *time[] = { "TIME" };
     int place = redis_batch_addv(b, 2, hgetall, NULL);
 
-    redis_batch_addv(b, 6, hmget, NULL);
+    redis_batch_addv(b, 5, hmget, NULL);
     redis_batch_addv(b, 1, time, NULL);
     return place;
 }
@@ -66,21 +66,38 @@ is_strings(const redisReply *array)
 static bool
 take_life(const redisReply *life, struct session_loaded *ld)
 {
-    int64_t *const number[] = {
-        [LIFE_N] = &ld->life_n, [LIFE_GAP_FROM] = &ld->gap_from_ms, [LIFE_GAP_N] = &ld->gap_n
-    };
+    const redisReply *n;
 
     if (life->type != REDIS_REPLY_ARRAY || life->elements < LIFE_FIELDS)
         return false;
     if (life->element[LIFE_RUN_ID]->type != REDIS_REPLY_STRING)
         return true; /* none has begun */
-    if (!copy_text(ld->run_id, sizeof(ld->run_id), life->element[LIFE_RUN_ID]))
-        return false;
-    for (int i = LIFE_N; i < LIFE_FIELDS; i++) {
-        const redisReply *e = life->element[i];
+    n = life->element[LIFE_N];
+    return copy_text(ld->run_id, sizeof(ld->run_id), life->element[LIFE_RUN_ID]) &&
+           n->type == REDIS_REPLY_STRING && decimal(n->str, n->len, &ld->life_n);
+}
 
-        if (e->type == REDIS_REPLY_STRING && !decimal(e->str, e->len, number[i]))
+/* "n:from n:from", oldest first: the first one that the session of `life` has not lived. */
+static bool
+take_gaps(const redisReply *gaps, int64_t life, int64_t *from_ms)
+{
+    const char *at = gaps->str;
+
+    if (gaps->type != REDIS_REPLY_STRING)
+        return true; /* none */
+    while (*at != '\0') {
+        size_t n_len = strcspn(at, ":"), from_len = strcspn(at + n_len, " ");
+        int64_t n, from;
+
+        if (!decimal(at, n_len, &n) || from_len == 0 ||
+            !decimal(at + n_len + 1, from_len - 1, &from))
             return false;
+        if (life < n) {
+            *from_ms = from;
+            return true;
+        }
+        at += n_len + from_len;
+        at += *at == ' ';
     }
     return true;
 }
@@ -142,9 +159,13 @@ session_load_take(const struct redisReply *const *reply, struct session *s,
     if (!ld->exists)
         return RC_OK;
     rc = take_state(reply[REPLY_HASH], s, ld, f);
-    if (rc == RC_OK)
-        session_clean(s);
-    return rc;
+    if (rc != RC_OK)
+        return rc;
+    session_clean(s);
+    if (!take_gaps(reply[REPLY_LIFE]->element[LIFE_GAPS], epoch_life(ld->epoch),
+                   &ld->gap_from_ms))
+        return fail_log(f, RC_STORE_UNAVAILABLE, "redis: no replies to a load");
+    return RC_OK;
 }
 
 enum rc

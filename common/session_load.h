@@ -26,8 +26,8 @@ struct session_loaded {
     char commit_id[COMMIT_ID_MAX]; /* of the last change */
     char run_id[RUN_ID_MAX];       /* life of the partition; "" and 0 when none has begun */
     int64_t life_n;
-    int64_t gap_from_ms, gap_n; /* the last outage that pauses; 0 none */
-    int64_t now_us;             /* Redis TIME of the read */
+    int64_t gap_from_ms; /* when the first outage that pauses it began; 0 none */
+    int64_t now_us;      /* Redis TIME of the read */
 };
 
 /*

@@ -31,7 +31,7 @@ local VERDICTS, VERDICT_MS = 64, 86400000 -- kept of a session, and how long
 
 local t = redis.call('TIME')
 local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
-local life = redis.call('HMGET', KEYS[4], 'run_id', 'n', 'gap_from', 'gap_n', 'seen')
+local life = redis.call('HMGET', KEYS[4], 'run_id', 'n', 'gaps', 'seen')
 if life[1] ~= ARGV[6] or life[2] ~= ARGV[7] then
     return {2}
 end
@@ -127,7 +127,7 @@ end
 if ARGV[15] ~= '' then
     redis.call('XTRIM', KEYS[3], 'MAXLEN', '~', ARGV[15])
 end
-if now_ms - tonumber(life[5] or 0) >= SEEN_MS then
+if now_ms - tonumber(life[4] or 0) >= SEEN_MS then
     redis.call('HSET', KEYS[4], 'seen', string.format('%.0f', now_ms))
 end
 return {0, t, verdict}

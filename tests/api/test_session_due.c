@@ -332,6 +332,64 @@ a_long_outage_pauses_unwatched_sessions_too(void **state)
     assert_int_equal(fx.res.tries, 0);
 }
 
+static void
+outage(void)
+{
+    private_redis_kill(&fx.server);
+    usleep(500000);
+    private_redis_restart(&fx.server);
+}
+
+/* It stands still from the first one on, even when nobody came to it before the next. */
+static void
+of_two_long_outages_the_first_counts(void **state)
+{
+    struct store_claim c;
+    int64_t first, second;
+    char late[ID_LEN + 1];
+
+    (void)state;
+    fx.conf.outage_pause_ms = 300;
+    memcpy(late, neighbour(0), sizeof(late));
+    start_game(id_a, 60000);
+    first = fx.s.session_started_at;
+    outage();
+    start_game(late, 60000); /* begins the next life */
+    second = fx.s.session_started_at;
+    for (int i = 0; i < 2; i++) {
+        outage();
+        assert_int_equal(fixture_create(neighbour(i + 1), 2, 60000), RC_OK);
+    }
+    c = claim("t", MAX);
+    assert_int_equal(c.n, 3);
+    assert_int_equal(expire(&c), 2);
+    assert_int_equal(fixture_get(id_a), RC_OK);
+    assert_int_equal(fx.s.status, STATUS_PAUSED);
+    assert_in_range(fx.s.paused_at, first, first + patient_ms(400));
+    assert_int_equal(fixture_get(late), RC_OK);
+    assert_int_equal(fx.s.status, STATUS_PAUSED);
+    assert_in_range(fx.s.paused_at, second, second + patient_ms(400));
+    assert_true(second - first > 500);
+}
+
+static void
+gaps_that_cannot_be_read_are_an_outage(void **state)
+{
+    static const char *const texts[] = { "x", "1", "1:", ":1", "1:2:3", "1:x", "-1:2" };
+
+    (void)state;
+    start_game(id_a, 60000);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        private_redis_ask(&fx.server, "HSET %s gaps %s",
+                          keys_life("t:", keys_partition(id_a)).s, texts[i]);
+        assert_int_equal(fixture_get(id_a), RC_STORE_UNAVAILABLE);
+    }
+    private_redis_ask(&fx.server, "HSET %s gaps %s", keys_life("t:", keys_partition(id_a)).s,
+                      "1:2");
+    assert_int_equal(fixture_get(id_a), RC_OK);
+    assert_int_equal(fx.s.status, STATUS_RUNNING);
+}
+
 /* The claims of an idle partition tell how long an outage was. */
 static void
 a_claim_keeps_the_sign_of_life(void **state)
@@ -468,6 +526,8 @@ main(void)
         TEST(a_key_of_a_wrong_type_is_put_off),
         TEST(an_idle_session_ends_by_the_timekeeper),
         TEST(a_long_outage_pauses_unwatched_sessions_too),
+        TEST(of_two_long_outages_the_first_counts),
+        TEST(gaps_that_cannot_be_read_are_an_outage),
         TEST(a_claim_keeps_the_sign_of_life),
         TEST(a_full_redis_still_keeps_time),
         TEST(a_redis_that_refuses_is_said),
