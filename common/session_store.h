@@ -12,7 +12,7 @@
  * What a call costs beside the engine: a read one batch, a command two; a batch is two system
  * calls (send, recv). Requests are built in buffers that are kept, replies are read into an
  * arena that is, so what is allocated are the participants of the state. A load of a thousand
- * of them costs 1.6 million instructions, two thirds of them for their rows.
+ * of them costs 1.6 million instructions, more than half of it for their rows.
  *
  * Files: session_load.c (replies to state), session_commit.c (changes to one script call),
  * session_call.c (lives, races, lost answers), session_claim.c and session_due.c (the

@@ -145,9 +145,19 @@ participants_are_added_and_adjusted(void **state)
     ask("POST", ONE "/participants",
         "{\"participant_id\":\"" P2 "\",\"total_time_ms\":5000,\"participant_index\":0}");
     expect(400, "\"field\":\"participant_id\",");
+    for (int i = 0; i < 2; i++) {
+        ask_with("POST", ONE "/participants",
+                 "{\"participant_id\":\"44444444-4444-4444-8444-444444444444\","
+                 "\"total_time_ms\":5000,\"expected_version\":2}",
+                 "HTTP_IDEMPOTENCY_KEY", "once");
+        expect(201, "\"version\":3");
+        assert_string_equal(header("Location"),
+                            ONE "/participants/44444444-4444-4444-8444-444444444444");
+        assert_string_equal(header("Idempotency-Replayed"), i == 0 ? "" : "true");
+    }
     ask("PATCH", ONE "/participants/" P2, "{\"add_ms\":-500,\"reason\":\"late\"}");
     expect(200, "\"total_time_ms\":59500");
-    expect(200, "\"version\":3");
+    expect(200, "\"version\":4");
     ask("PATCH", ONE "/participants/" P2, "{\"total_time_ms\":0}");
     expect(400, "\"field\":\"reason\"");
     ask("PATCH", ONE "/participants/" P2,
