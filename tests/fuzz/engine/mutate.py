@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Breaks the engine in listed ways, one at a time: the tests must notice every one.
 
-    mutate.py BUILD [--only N] [--jobs J]
+    mutate.py BUILD [--only N,N...] [--jobs J]
 
 BUILD holds what `make test` builds. Each mutant is one replacement of text that occurs exactly
 once; the file is compiled again and linked before the library into the driver and into the unit
@@ -20,7 +20,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
-UNITS = ("id", "row", "control", "session", "session_modes", "session_groups", "session_members", "session_timeout", "session_row", "event", "session_json")
+UNITS = ("id", "row", "control", "session", "session_modes", "session_groups", "session_members", "session_timeout", "session_warn", "session_row", "event", "session_json")
 SOURCES = {path: path.read_text() for path in sorted((ROOT / "common").glob("*.c"))}
 
 # (file, text that occurs once in it, what stands there instead)
@@ -39,8 +39,10 @@ MUTANTS = [
     ("mode.c", "time_used_ms += elapsed;\n        s->p[s->active].dirty = true;", "time_used_ms += elapsed;"),
     ("mode.c", "s->turn_used_ms += elapsed;", ""),
     ("mode.c", "s->cycle_started_at = at;", ""),
-    ("mode.c", "span > 0 ? s->cycle_started_at + span : 0", "span >= 0 ? s->cycle_started_at + span : 0"),
-    ("mode.c", "span > 0 ? s->cycle_started_at + span : 0", "span > 0 ? s->cycle_started_at + span + 1 : 0"),
+    ("mode.c", "ends ? s->cycle_started_at + span : 0", "ends ? s->cycle_started_at + span + 1 : 0"),
+    ("mode.c", "bool ends = span > 0 ||", "bool ends = span >= 0 ||"),
+    ("mode.c", "(s->emptied || !mode_ops", "(!mode_ops"),
+    ("mode.c", "(s->emptied || !mode_ops(s->mode)->has_turns)", "s->emptied"),
     ("mode.c", "s->status != STATUS_RUNNING || ", ""),
     ("mode.c", " || now <= s->cycle_started_at)", ")"),
     ("mode.c", "s->p[s->active].cycle_count++;", ""),
@@ -283,6 +285,26 @@ MUTANTS = [
     ("mode.c", "return place == s->active;", "return true;"),
     ("session_member.c", "    control_set_up(s, p);\n", ""),
     ("session_member.c", "s->control.type == CONTROL_HOURGLASS", "false"),
+    ("session_warn.c", "return x < y ? -1 : x > y;", "return x < y ? 1 : x < y;"),
+    ("session_warn.c", "(n == 0 || s->warn_at_ms[n - 1] != given[k])", "true"),
+    ("session_warn.c", "(s->warned >> k & 1) != 0", "false"),
+    ("session_warn.c", "in_ms < 0 ? 0 : s->cycle_started_at + in_ms", "in_ms < 0 ? 0 : s->cycle_started_at + in_ms + 1"),
+    ("session_warn.c", "in_ms < 0 ? 0 : s->cycle_started_at + in_ms", "s->cycle_started_at + in_ms"),
+    ("session_warn.c", "crossed_at <= at", "crossed_at < at"),
+    ("session_warn.c", "s->warned |= INT64_C(1) << k;", "s->warned = INT64_C(1) << k;"),
+    ("session_warn.c", "s->warned |= INT64_C(1) << k;", ";"),
+    ("session_warn.c", "i > 0 && out[i - 1].at_ms >= at", "false"),
+    ("session_warn.c", ".threshold_ms = s->warn_at_ms[k]", ".threshold_ms = s->warn_at_ms[n]"),
+    ("session_warn.c", "warnings[i].at_ms > told_ms", "warnings[i].at_ms >= told_ms"),
+    ("session_warn.c", "return session_due_at(s, ended_ttl_ms);", "return session_deadline(s);"),
+    ("session_change.c", "session_warn_passed(s, at);", ""),
+    ("session_change.c", "s->turn_used_ms = 0; s->warned = 0; } void", "s->turn_used_ms = 0; } void"),
+    ("session_change.c", "    s->emptied = false;", ""),
+    ("session_create.c", "session_warn_set_up(s);", ""),
+    ("session_row.c", "H(warned),", "H(cycle_number),"),
+    ("mode.c", "return left > ms ? left - ms : -1;", "return left >= ms ? left - ms : -1;"),
+    ("control.c", "if (falls[i] > ms) return end - ms;", "if (falls[i] >= ms) return end - ms;"),
+    ("control.c", "end += falls[i];", "end = falls[i];"),
 ]
 
 
@@ -303,15 +325,16 @@ def flags(build):
 
 
 def broken(mutant):
-    """(file, its text with the mutant in it); how lines are broken does not matter."""
+    """(file, its text with the mutant in it). How lines are broken does not matter, and what
+    has moved to another file is found when nothing else there reads like it."""
     name, old, new = mutant
     pattern = re.compile(r"\s+".join(re.escape(word) for word in old.split()))
-    places = [(path, text, pattern.search(text)) for path, text in SOURCES.items()
-              if len(pattern.findall(text)) == 1 and (path.name == name or name is None)]
+    places = [(path.name, match) for path, text in SOURCES.items() for match in pattern.finditer(text)]
+    places = [place for place in places if place[0] == name] or places
     if len(places) != 1:
-        raise LookupError("does not occur exactly once")
-    path, text, found = places[0]
-    return path.name, text[:found.start()] + new.strip() + text[found.end():]
+        raise LookupError(f"occurs {len(places)} times")
+    name, found = places[0]
+    return name, found.string[:found.start()] + new.strip() + found.string[found.end():]
 
 
 class Bench:
@@ -362,7 +385,7 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
-    parser.add_argument("--only", type=int)
+    parser.add_argument("--only", type=lambda text: [int(k) for k in text.split(",")])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     bench = Bench(args.build)
@@ -370,7 +393,7 @@ def main():
         test = bench.noticed(pathlib.Path(folder), [])
         if test is not None:
             sys.exit(f"{test} fails without any mutant")
-    numbers = range(len(MUTANTS)) if args.only is None else [args.only]
+    numbers = range(len(MUTANTS)) if args.only is None else args.only
     alive = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for k, (test, said) in zip(numbers, pool.map(lambda k: bench.killer(MUTANTS[k]), numbers)):

@@ -153,7 +153,9 @@ def random_policy(rng, body):
         if rng.random() < 0.2 and people:
             policy["winner_participant_id"] = rng.choice((anybody, anybody, lambda: uuid(rng)))()
     if rng.random() < 0.3:
-        body["warn_at_ms"] = [rng.choice((100, 1000, 10000, rng.randint(100, 86400000))) for _ in range(rng.randint(0, 5))]
+        clocks = [p["total_time_ms"] for p in people] + [body.get("total_time_ms", 500)]
+        body["warn_at_ms"] = [rng.choice((100, 1000, rng.randint(100, 3000), rng.randint(100, 86400000), rng.choice(clocks)))
+                              for _ in range(rng.randint(0, 5))]
     has_turns = body["sync_mode"] not in WHOLE
     if rng.random() < (0.3 if has_turns else 0.02):
         body["auto_advance"] = True
@@ -261,6 +263,12 @@ def fault(field, message, code):
     return {"field": field, "message": message, "code": code}
 
 
+WORDS = ("switch", "pause", "read", "start", "resume", "complete", "cancel", "delete", "recover", "remove", "add", "adjust")
+HABITS = ((40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3, 2, 2, 5),  # the usual command, then as in WORDS
+          (60, 10, 3, 20, 1, 1, 0.3, 0.3, 0.3, 1, 1, 1, 2),  # play and look
+          (30, 5, 20, 5, 1, 1, 0.5, 0.5, 0.5, 3, 6, 6, 30))  # a moderator at work
+
+
 class Life:
     """One session from its creation on, told to the oracle, and written down for the driver."""
 
@@ -270,6 +278,7 @@ class Life:
         self.session = None
         self.lines = []
         self.expected = []
+        self.habit = rng.choice(HABITS)
 
     def record(self, line, changes=(), error=None, switch=None):
         s = self.session
@@ -310,6 +319,8 @@ class Life:
             self.now = s.last_resort() + rng.choice((-1, -1, 0, 1, DAY))
         elif x < 0.4 and deadline:
             self.now = deadline + rng.choice((-1, 0, 1, rng.randint(-50, 50)))
+        elif x < 0.45 and s.warnings():
+            self.now = rng.choice(s.warnings())[0] + rng.choice((-1, 0, 0, 1))
         elif x < 0.48:
             self.now -= rng.randint(1, 2000)
         elif x < 0.58:
@@ -326,11 +337,13 @@ class Life:
             args["newcomer"] = self.newcomer()
         if what == "adjust":
             clock = s.clock(s.clock_at(s.holder or 0))
-            amount = rng.choice((0, 1, rng.randint(0, 5000), DAY, clock.bank if clock else 5))
+            amount = rng.choice((0, 1, rng.randint(0, 5000), DAY, clock.bank if clock else 5, *s.warn_at))
             args["set_ms" if rng.random() < 0.5 else "add_ms"] = rng.choice((1, 1, 1, -1)) * amount
         if rng.random() < 0.12:
             args["version"] = s.version + rng.choice((0, 0, 0, 1, -1))
-        if what in ("remove", "adjust"):
+        if what == "adjust" and s.holder is not None and rng.random() < 0.5:
+            args["nxt"] = mixed(rng, s.name(s.holder))
+        elif what in ("remove", "adjust"):
             args["nxt"] = mixed(rng, rng.choice([p["participant_id"] for p in s.people] + [uuid(rng)]))
         if what != "switch":
             return args
@@ -359,9 +372,7 @@ class Life:
         rng, s = self.rng, self.session
         usual = {"pending": "start", "running": "switch", "paused": "resume",
                  "completed": "read", "cancelled": "read", "expired": "read"}[s.status]
-        what = rng.choices((usual, "switch", "pause", "read", "start", "resume", "complete",
-                            "cancel", "delete", "recover", "remove", "add", "adjust"),
-                           (40, 20, 12, 10, 4, 4, 1.5, 1, 1, 3, 2, 2, 5))[0]
+        what = rng.choices((usual,) + WORDS, self.habit)[0]
         self.step()
         if what == "read":
             return self.record("%d read" % self.now, s.settle(self.now))
