@@ -242,7 +242,7 @@ function groupAfter(group, state, at) {
 function withSwitch(known, part) {
   const { deadline_at: _, ...before } = known; // that of the turn that has ended
   const at = Date.parse(part.server_time);
-  const state = { ...before, ...part };
+  const state = { ...before, ...part, updated_at: part.server_time };
   const turn = known.time_per_cycle_ms ?? known.total_time_ms;
   if (known.sync_mode === 'per_cycle') state.time_remaining_ms = turn - openAt(state, at);
   else if (known.time_remaining_ms !== undefined) state.time_remaining_ms = shownAt(known, at);

@@ -2,9 +2,11 @@
 
 import { $, h, write } from './dom.js';
 import { Face } from './face.js';
+import { participants } from './names.js';
 import { SessionPage } from './session-page.js';
 import { clockTime, count, countdown } from './words.js';
 
+const EXTENSION_MS = 60000;
 const WARNINGS = [60000, 300000, 600000, 1800000];
 const face = new Face($('face'));
 
@@ -17,6 +19,7 @@ const page = new SessionPage({
       sync_mode: 'global',
       total_time_ms: Number(form.get('minutes')) * 60000,
       warn_at_ms: WARNINGS,
+      participants: participants(['Everybody'], 1000), // whom an extension is given to
       metadata: { subject: String(form.get('subject')).trim() },
     };
   },
@@ -30,6 +33,7 @@ const page = new SessionPage({
     if (state.status !== 'running') $('warning').hidden = true;
     write($('subject'), state.metadata?.subject ?? 'Exam');
     write($('until'), until(state));
+    $('more').disabled = !['pending', 'running', 'paused'].includes(state.status);
     $('finish').disabled = !['running', 'paused'].includes(state.status);
     $('facts').replaceChildren(...facts(state));
     page.announce($('until').textContent);
@@ -67,5 +71,11 @@ function facts(state) {
   return rows;
 }
 
+$('more').addEventListener('click', () => {
+  const { state } = page;
+  const [room] = state.participants;
+  const adjustment = { add_ms: EXTENSION_MS, reason: 'extended by the invigilator' };
+  page.run(() => page.client.adjust(state.session_id, room.participant_id, adjustment, { state }));
+});
 $('finish').addEventListener('click', () => page.act('complete'));
-page.run();
+page.begin();

@@ -105,4 +105,4 @@ function row(p) {
 }
 
 $('next').addEventListener('click', () => page.act('switch'));
-page.run();
+page.begin();

@@ -69,7 +69,7 @@ export class SessionPage {
   }
 
   /** Begin; the page is complete now. */
-  run() {
+  begin() {
     this.#route();
     const tick = () => {
       this.#frame();
@@ -79,11 +79,21 @@ export class SessionPage {
   }
 
   /** Run a command of the client on the state that is shown: act('pause'), act('switch', {...}). */
-  act(verb, options = {}) {
+  async act(verb, options = {}) {
     const { watch } = this;
     if (!watch?.state) return;
     const state = watch.state;
-    this.#commands.act(() => this.client[verb](watch.sessionId, { state, ...options }));
+    await this.run(() => this.client[verb](watch.sessionId, { state, ...options }));
+  }
+
+  /** Run what somebody has pressed; what goes wrong is said. */
+  async run(command) {
+    await this.#commands.act(command);
+  }
+
+  /** What the page shows has another reason than the state to change. */
+  redraw() {
+    if (this.state && !$('session').hidden) this.#draw(this.state);
   }
 
   /** Start, pause or resume, whichever is possible: what #primary does. */

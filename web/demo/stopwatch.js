@@ -2,12 +2,14 @@
 
 import { $, h, write } from './dom.js';
 import { Face } from './face.js';
+import { history } from './history.js';
 import { SessionPage } from './session-page.js';
 import { passed } from './words.js';
 
 const face = new Face($('face'));
 let laps = []; // running time at the end of each lap; undefined where it was not seen
-let seen = null; // { id, version, cycle } of the state before
+let asked = '';
+let seen = null; // { id, version, cycle } of the state before; ended: the version of the last lap
 
 const page = new SessionPage({
   title: 'Stopwatch',
@@ -61,11 +63,32 @@ function note(state) {
   const id = `${state.session_id} ${state.created_at}`;
   if (seen?.id !== id) laps = read(id);
   const next = seen?.id === id && state.version === seen.version + 1;
+  const ended = next && state.cycle_number > seen.cycle ? state.version : seen?.ended;
   laps.length = Math.max(0, state.cycle_number - 1);
-  if (next && state.cycle_number > seen.cycle) laps[laps.length - 1] = elapsedAtChange(state);
+  // The push comes after the answer of the press, and is exact.
+  if (ended === state.version) laps[laps.length - 1] = elapsedAtChange(state);
   laps = Array.from(laps, (ms) => ms ?? undefined);
-  seen = { id, version: state.version, cycle: state.cycle_number };
+  seen = { id, version: state.version, cycle: state.cycle_number, ended };
+  if (laps.includes(undefined)) askForLaps(id, state);
+  keep(id);
+}
+
+function keep(id) {
   sessionStorage.setItem(`laps:${id}`, JSON.stringify(laps));
+}
+
+/** What this window has not seen, the audit trail may know. */
+async function askForLaps(id, state) {
+  if (asked === `${id} ${laps.length}`) return;
+  asked = `${id} ${laps.length}`;
+  const events = await history(page.client, state);
+  if (seen?.id !== id) return;
+  for (const e of events) {
+    const lap = e.cycle_number - 2; // the turn that begins is one later than the lap's place
+    if (e.event_type === 'cycle_switched' && lap < laps.length) laps[lap] ??= e.time_elapsed_ms;
+  }
+  keep(id);
+  page.redraw();
 }
 
 function read(id) {
@@ -90,4 +113,4 @@ function row(at, k) {
 
 $('lap').addEventListener('click', () => page.act('switch'));
 $('finish').addEventListener('click', () => page.act('complete'));
-page.run();
+page.begin();

@@ -103,4 +103,4 @@ function word(state) {
 }
 
 $('next').addEventListener('click', () => page.act('switch'));
-page.run();
+page.begin();

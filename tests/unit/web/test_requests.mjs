@@ -280,6 +280,7 @@ async function switched(known, ms, answer = {}) {
 test('the answer of a switch leaves the clock of the whole session true', async () => {
   const exam = await switched({ sync_mode: 'global', time_remaining_ms: 60000 }, 5000);
   assert.equal(exam.time_remaining_ms, 54990);
+  assert.equal(exam.updated_at, exam.server_time);
   const run = await switched(
     { sync_mode: 'count_up', time_elapsed_ms: 1000, time_remaining_ms: 9000 },
     5000,
