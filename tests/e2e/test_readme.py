@@ -51,6 +51,16 @@ def test_every_path_of_the_tree_exists():
                 assert (folder / name).exists() or name in ("make", "kairosctl", "synckairos.fcgi", "synckairos-broadcaster"), name
 
 
+def test_every_page_and_example_is_named():
+    section = re.search(r"^## Pages and examples$(.*?)^## ", README, re.M | re.S)[1]
+    named = set(re.findall(r"`([a-z]+(?:\.html)?)`", section))
+    pages = {path.name for path in (ROOT / "web/demo").glob("*.html")} - {"index.html"}
+    examples = {path.stem for path in (ROOT / "web/examples").glob("*.mjs")} - {"example"}
+    assert pages | examples <= named, (pages | examples) - named
+    command = commands("Pages and examples")[0].split()
+    assert command[0] == "node" and (ROOT / command[1]).is_file()
+
+
 def test_make_install_puts_everything_where_it_says(tmp_path):
     build = os.environ.get("BIN_DIR", "build/release")
     env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
