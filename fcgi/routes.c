@@ -3,8 +3,9 @@
 
 /* The tables of all resources. */
 static const struct route *const tables[] = {
-    session_routes, session_batch_routes, session_list_routes, session_events_routes,
-    time_routes,    ops_routes,           docs_routes,         metrics_routes,
+    session_routes, session_batch_routes,  session_list_routes,
+    guest_routes,   session_events_routes, time_routes,
+    ops_routes,     docs_routes,           metrics_routes,
 };
 
 size_t

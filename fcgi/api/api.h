@@ -11,6 +11,7 @@ extern const struct route session_routes[];
 extern const struct route session_batch_routes[];
 extern const struct route session_list_routes[];
 extern const struct route session_events_routes[];
+extern const struct route guest_routes[];
 extern const struct route time_routes[];
 extern const struct route ops_routes[];
 extern const struct route docs_routes[];

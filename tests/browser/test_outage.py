@@ -116,7 +116,7 @@ def test_a_pause_by_the_server_is_said_to_be_one(make_stack, windows):
 
 
 def test_a_refused_sign_in_is_no_broken_network(make_stack, windows):
-    stack = make_stack(AUTH_REQUIRED=True)
+    stack = make_stack(AUTH_REQUIRED=True, GUEST_TOKENS=False)
     session_id = "6f1d2c3b-4a5e-4f60-8a7b-9c0d1e2f3a4b"
     window = windows(page(stack.base_url, session_id), may_complain=True)
     window.until(lambda s: s["view"] == "missing", 3, "a word about it")

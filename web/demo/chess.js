@@ -5,6 +5,7 @@
  * Nothing here keeps time: every frame asks the client what is left. chessClock in the console
  * shows what a window believes.
  */
+import { guestToken } from './guest.js';
 import { SyncKairosClient, uuid } from '../synckairos.js';
 import { Commands } from './commands.js';
 import { besides, controlOf, showControl } from './controls.js';
@@ -21,6 +22,7 @@ const STARTING_AFTER_MS = 400; // a reset deletes and creates; do not flash a me
 const STARTING_FOR_MS = 75000; // a reset may have to wait a minute for its turn
 
 const client = new SyncKairosClient({
+  token: guestToken,
   onRetry: ({ error }) => {
     createHeldUp(error);
     commands.heldUp();

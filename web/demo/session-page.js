@@ -13,6 +13,7 @@
  * sessionPage in the console is what a window believes.
  */
 
+import { guestToken } from './guest.js';
 import { SyncKairosClient } from '../synckairos.js';
 import { Commands } from './commands.js';
 import { createForm, createHeldUp } from './create-form.js';
@@ -39,6 +40,7 @@ export class SessionPage {
   watch = null;
 
   client = new SyncKairosClient({
+    token: guestToken,
     onRetry: ({ error }) => {
       createHeldUp(error);
       this.#commands.heldUp();
