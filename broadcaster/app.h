@@ -30,6 +30,7 @@ struct app {
     struct server *server;
     struct listener *listener;
     struct foyer *foyer;
+    struct sentry *sentry; /* NULL: nobody is told */
     struct scrape *scrape; /* NULL: nothing is counted */
     struct drain *drain;   /* NULL until SIGTERM */
     bool draining;

@@ -8,6 +8,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/report.h"
 #include "common/status.h"
 #include "common/token.h"
 #include "database.h"
@@ -18,6 +19,7 @@
 #include "pass.h"
 #include "reader.h"
 #include "scrape.h"
+#include "sentry.h"
 #include "server.h"
 #include "subscriber.h"
 #include "timekeeper.h"
@@ -324,6 +326,8 @@ start_parts(struct app *app)
     app->tokens = token_keys_start(conf);
     if (status_open(conf->status_file, &app->status, &f) != RC_OK)
         log_warn("status file", LOG_STR("error", f.log));
+    report_attach(status_reports(app->status));
+    report_crashes("synckairos-broadcaster");
     if (conf->enable_metrics)
         metrics_attach(status_metrics(app->status));
     metrics_hold(METRIC_WS_CONNECTIONS, 0);
@@ -341,6 +345,7 @@ start_parts(struct app *app)
     app->subscriber = subscriber_new(&app->uv, conf, &subscriber_calls);
     app->reader = reader_new(&app->uv, conf, &app->clock);
     app->database = database_watch(&app->uv, conf, app->status);
+    app->sentry = sentry_new(&app->uv, conf);
     app->foyer = foyer_new(&app->uv, on_head, app);
     app->listener = listener_new(&app->uv, conf->ws_host, conf->ws_port, on_socket, app);
     app->scrape = scrape_new(app);
@@ -351,6 +356,7 @@ stop_parts(struct app *app)
 {
     timekeeper_stop(app->timekeeper);
     scrape_close(app->scrape);
+    sentry_close(app->sentry);
     audit_backlog_stop(app->audit_backlog);
     audit_drain_stop(app->audit_drain);
     listener_close(app->listener);
@@ -392,6 +398,7 @@ loop_run(const struct conf *conf)
     clients_fini(&app->clients);
     metrics_hold_nothing();
     metrics_attach(NULL);
+    report_attach(NULL);
     status_close(app->status);
     free(h);
     log_info("stopped", LOG_END);

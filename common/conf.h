@@ -54,6 +54,7 @@ struct conf {
         rate_limit_general;
     const char *redis_url;
     const char *redis_password;
+    const char *sentry_dsn; /* "" none */
     int64_t session_cache_ttl_ms;
     const char *status_file; /* shared by the processes of a host: status.h */
     bool strict_body;

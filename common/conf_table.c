@@ -45,6 +45,13 @@ is_postgres_url(const char *s)
 }
 
 static bool
+is_sentry_dsn(const char *s)
+{
+    return *s == '\0' || ((strncmp(s, "https://", 8) == 0 || strncmp(s, "http://", 7) == 0) &&
+                          strchr(s, '@') != NULL);
+}
+
+static bool
 is_sync_or_empty(const char *s)
 {
     return *s == '\0' || strcmp(s, "sync") == 0;
@@ -236,6 +243,9 @@ const struct conf_row conf_rows[] = { /* sorted by env: searched and printed in 
       .def = "redis://localhost:6379", .min = 1, .max = 1024, .is_valid = is_redis_url,
       .expects = "redis://[user:password@]host[:port][/db] or unix:///path[?db=N]",
       .doc = "The Redis that holds the sessions." },
+    { .env = "SENTRY_DSN", .type = CONF_URL, .at = AT(sentry_dsn), .def = "", .max = 512,
+      .is_valid = is_sentry_dsn, .expects = "nothing or https://KEY@HOST/PROJECT",
+      .doc = "Where failed requests (5xx) and crashes are reported, ten a minute at most." },
     { .env = "SESSION_CACHE_TTL", .type = CONF_SECONDS, .at = AT(session_cache_ttl_ms),
       .def = "3600", .min = SECOND, .max = 30 * 24 * (int64_t)HOUR,
       .doc = "How long Redis keeps a session that has ended." },

@@ -1,14 +1,15 @@
 /*
  * The page holds a few 64-bit numbers, each read and written in one piece; what belongs
  * together (a database state and when it was said) is packed into one of them. The area of the
- * metrics follows. A file of ours with another layout, as another release leaves it, is
- * replaced by a new file; processes that still hold the old one keep sharing that. Openers take
- * turns by a lock on the file.
+ * metrics follows, then the reports. A file of ours with another layout, as another release
+ * leaves it, is replaced by a new file; processes that still hold the old one keep sharing
+ * that. Openers take turns by a lock on the file.
  */
 #include "status.h"
 #include "arena.h"
 #include "clock.h"
 #include "metrics.h"
+#include "report.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 #define MAGIC 0x534b7374LL /* "SKst" */
-#define PAGE_VERSION 2
+#define PAGE_VERSION 3
 #define METRICS_AT 64    /* a cache line of its own for what is read all the time */
 #define SILENCE_MS 10000 /* after this much of it the service was down */
 #define STATES 4         /* room for enum database_state in one number with an instant */
@@ -44,13 +45,14 @@ static_assert(sizeof(struct page) <= METRICS_AT, "the metrics begin behind it");
 static int64_t
 our_layout(void)
 {
-    return MAGIC << 32 | (uint32_t)(metrics_layout() * 31 + PAGE_VERSION);
+    return MAGIC << 32 |
+           (uint32_t)((metrics_layout() * 31 + (uint32_t)report_size()) * 31 + PAGE_VERSION);
 }
 
 static size_t
 file_size(void)
 {
-    return METRICS_AT + metrics_size();
+    return METRICS_AT + metrics_size() + report_size();
 }
 
 static struct page *
@@ -161,6 +163,12 @@ void *
 status_metrics(struct status *s)
 {
     return (char *)s->page + METRICS_AT;
+}
+
+void *
+status_reports(struct status *s)
+{
+    return (char *)s->page + METRICS_AT + metrics_size();
 }
 
 int64_t

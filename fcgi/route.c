@@ -2,8 +2,10 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/report.h"
 #include "fcgi/gate.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -148,6 +150,21 @@ preflight(struct req *rq)
     reply_header(rq, "Vary", "Access-Control-Request-Headers");
 }
 
+/* To whoever runs this, by way of a broadcaster. */
+static void
+report(const struct req *rq, const struct fail *f)
+{
+    struct report r = { .at_ms = clock_wall_ms(), .status = rq->reply.status };
+
+    snprintf(r.program, sizeof(r.program), "synckairos.fcgi");
+    snprintf(r.code, sizeof(r.code), "%s", rc_code(f->rc));
+    snprintf(r.route, sizeof(r.route), "%s %s", rq->method_text,
+             rq->route != NULL ? rq->route->path : "(no route)");
+    snprintf(r.request_id, sizeof(r.request_id), "%s", rq->id);
+    snprintf(r.text, sizeof(r.text), "%.199s", f->log[0] != '\0' ? f->log : f->message);
+    report_add(&r);
+}
+
 static void
 answer_failure(struct req *rq, const struct fail *f)
 {
@@ -161,6 +178,8 @@ answer_failure(struct req *rq, const struct fail *f)
         issues_json(&details, rq->body.issues);
     reply_fail(rq, f, own && !details.overflow ? buf_cstr(&details) : NULL);
     buf_fini(&details);
+    if (rq->reply.status >= 500)
+        report(rq, f);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "common/redis.h"
+#include "common/report.h"
 #include "common/session_store.h"
 #include "common/status.h"
 #include "common/token.h"
@@ -29,6 +30,8 @@ service_init(struct service *s, const struct conf *conf)
         fatal(EX_CONFIG, "TRUSTED_PROXIES: %s", f.message);
     if (status_open(conf->status_file, &s->app.status, &f) != RC_OK)
         log_warn("status_not_shared", LOG_STR("cause", f.log));
+    report_attach(status_reports(s->app.status));
+    report_crashes("synckairos.fcgi");
     count_init(&s->app);
     s->app.tokens = token_keys_start(conf);
     s->app.redis = redis_new(conf, "synckairos-fcgi");
@@ -51,6 +54,7 @@ service_fini(struct service *s)
     redis_free(s->app.redis);
     token_keys_free(s->app.tokens);
     count_fini(&s->app);
+    report_attach(NULL);
     status_close(s->app.status);
 }
 
