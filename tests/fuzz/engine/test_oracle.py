@@ -2,7 +2,8 @@
 
 import pytest
 
-from oracle import Refused, Session, iso
+from oracle import Refused, Session
+from view import iso
 
 
 def test_oracle_knows_a_game_by_hand():
