@@ -4,6 +4,8 @@
  *
  *   node web/examples/chess.mjs [http://localhost:3000]
  *
+ * SYNCKAIROS_TOKEN in the environment is the JSON Web Token, where the server wants one.
+ *
  * Node from version 18 on; before version 22 with the package ws (Debian: node-ws), as Node has
  * no WebSocket of its own there.
  */
@@ -88,7 +90,9 @@ export async function example(run, options = {}) {
   }, PATIENCE_MS);
   try {
     const baseUrl = process.argv[2] ?? 'http://localhost:3000';
-    const client = new SyncKairosClient({ baseUrl, WebSocket: findWebSocket(), ...options });
+    const token = process.env.SYNCKAIROS_TOKEN;
+    const WebSocket = findWebSocket();
+    const client = new SyncKairosClient({ baseUrl, WebSocket, token, ...options });
     try {
       await run(client);
     } finally {
