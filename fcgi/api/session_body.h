@@ -1,6 +1,7 @@
 /*
  * session_body.h - what the bodies of /v1/sessions look like: the field tables that are checked
- * before a handler runs, and the draft of a session out of a create body that passed.
+ * before a handler runs (session_body.c), and the draft of a session out of a create body that
+ * passed (session_draft.c).
  */
 #ifndef FCGI_API_SESSION_BODY_H
 #define FCGI_API_SESSION_BODY_H
