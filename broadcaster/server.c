@@ -5,6 +5,7 @@
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/headers.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/token.h"
@@ -116,8 +117,8 @@ send_answer(struct lws *wsi, const struct answer *a)
 
     buf_init(&out, 2048);
     buf_printf(&out, "HTTP/1.1 %u %s\r\n", a->status, status_text(a->status));
-    buf_str(&out,
-            "Content-Type: application/json; charset=utf-8\r\nCache-Control: no-store\r\n");
+    buf_str(&out, "Content-Type: application/json; charset=utf-8\r\nCache-Control: "
+                  "no-store\r\n" HEADERS_ALWAYS HEADERS_DATA);
     if (a->header != NULL)
         buf_printf(&out, "%s\r\n", a->header);
     if (a->last)

@@ -1,6 +1,7 @@
 #include "fcgi/reply.h"
 
 #include "common/conf.h"
+#include "common/headers.h"
 #include "common/log.h"
 #include "fcgi/gate.h"
 #include "fcgi/request.h"
@@ -248,6 +249,9 @@ reply_render(struct req *rq, struct buf *out)
     buf_str(out, "\r\nX-Request-Id: ");
     buf_str(out, rq->id);
     buf_str(out, "\r\n");
+    buf_str(out, HEADERS_ALWAYS);
+    if (rp->type == NULL || strncmp(rp->type, "text/html", 9) != 0)
+        buf_str(out, HEADERS_DATA);
     cors_headers(rq, out);
     gate_limit_headers(rq, out);
     if (rq->server_time_ms > 0) {
