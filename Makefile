@@ -124,6 +124,7 @@ $(API_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(API_LIB)) $(LIBFCGI) $(LIBCOMM
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka -lfcgi $(LDLIBS)
 
+$(BUILD)/tests/fuzz/engine/driver: $(BUILD)/tests/fuzz/hold.o $(BUILD)/tests/fuzz/draft.o
 $(ENGINE_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/life.o $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LDLIBS)

@@ -66,8 +66,8 @@ class Bench:
             [("driver", ["--commands", "20000", "--seed", "2", "--jobs", "1"])]
 
     def link(self, work, test, extra):
-        folder = "tests/fuzz/engine" if test == "driver" else "tests/unit/common"
-        done = run(self.compile_with + ["-pie", "-o", str(work / test), f"{self.build}/{folder}/{test}.o"] + extra +
+        parts = ("fuzz/engine/driver", "fuzz/hold", "fuzz/draft") if test == "driver" else (f"unit/common/{test}",)
+        done = run(self.compile_with + ["-pie", "-o", str(work / test)] + [f"{self.build}/tests/{part}.o" for part in parts] + extra +
                    [f"{self.build}/libcommon.a", "-lcmocka"] + self.link_with)
         if done is None or done.returncode != 0:
             raise LookupError("does not link: " + done.stdout.decode())
