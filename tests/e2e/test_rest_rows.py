@@ -4,6 +4,7 @@ import uuid
 import pytest
 
 from sessions import Sessions, ids, somebody
+from tokens import bearer
 from watch import body, watch
 
 
@@ -33,6 +34,23 @@ def test_post_sessions_derives_the_session_id_from_the_idempotency_key(api):
     again = api.ask("POST", "/v1/sessions", json=sent, headers=key)
     assert first.json()["data"]["session_id"] == again.json()["data"]["session_id"] and first.status_code == again.status_code == 201
     assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_get_sessions_lists_mine_newest_first_by_status_in_pages_and_anonymous_is_401(api):
+    mine = bearer(f"owner-{uuid.uuid4()}")
+    made = [api.call("POST", "/v1/sessions", 201, json=body(), headers=mine)["session_id"] for _ in range(3)]
+    api.call("POST", f"/v1/sessions/{made[1]}/start", headers=mine)
+
+    def listed(**params):
+        page = api.call("GET", "/v1/sessions", headers=mine, params=params)
+        return [one["session_id"] for one in page["sessions"]], page.get("next_cursor")
+
+    assert listed() == (made[::-1], None)
+    assert listed(status="running") == ([made[1]], None)
+    page, cursor = listed(limit=2)
+    assert (page, listed(limit=2, cursor=cursor)) == (made[:0:-1], ([made[0]], None))
+    assert error(api.ask("GET", "/v1/sessions", headers=mine, params={"limit": 101})) == (400, "VALIDATION_ERROR")
+    assert error(api.ask("GET", "/v1/sessions")) == (401, "UNAUTHENTICATED")
 
 
 def test_get_session_has_an_etag_of_epoch_and_version(api):

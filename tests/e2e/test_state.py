@@ -6,6 +6,7 @@ import pytest
 
 from sessions import Sessions, ids, somebody
 from stack import SLOW
+from tokens import bearer
 from watch import body
 
 
@@ -134,7 +135,8 @@ def test_state_metadata_is_returned_as_sent_and_has_at_most_10_kb(api):
     assert api.ask("POST", "/v1/sessions", json=body(metadata={"a": "x" * (10 * 1024)})).status_code == 400
 
 
-def test_state_owner_is_omitted_when_anonymous(api):
+def test_state_owner_is_the_sub_of_the_creator_and_omitted_when_anonymous(api):
+    assert api.call("POST", "/v1/sessions", 201, json=body(), headers=bearer("ann"))["owner"] == "ann"
     assert "owner" not in api.create()[1]
 
 
