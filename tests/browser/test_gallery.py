@@ -73,6 +73,7 @@ def create(stack, windows, name, **options):
 
 
 def sound(window):
+    until(lambda: window.js("return document.getAnimations().length") == 0, 5, say="colours to settle")
     wide, inner = window.js(WIDE)
     assert wide <= inner, "it scrolls sideways"
     assert window.js(CLIPPED) == []
@@ -146,6 +147,18 @@ def test_a_page_fits_a_phone(stack, windows, name, scheme):
     assert window.js(SMALL) == [], "too small for a finger"
     box = window.js("const b = document.getElementById('primary').getBoundingClientRect(); return [b.top, b.bottom]")
     assert 0 <= box[0] and box[1] <= 844, "the button is within reach without scrolling"
+
+
+@pytest.mark.parametrize("size", [(320, 568), (844, 390)])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_a_small_phone_and_one_on_its_side(stack, windows, name, size):
+    window = create(stack, windows, name, size=size, phone=True)
+    window.js("document.getElementById('primary').click()")
+    wait(window, lambda s: s["status"] == "running", "the start")
+    sound(window)
+    seen = """const [t, c] = ['.time', '.controls'].map((s) => document.querySelector(s).getBoundingClientRect());
+        return t.top >= 0 && t.bottom <= c.top && c.bottom <= innerHeight"""
+    assert window.js(seen), "the time and the buttons are seen without scrolling"
 
 
 @pytest.mark.parametrize("name", PAGES)

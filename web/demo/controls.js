@@ -25,7 +25,7 @@ const CONTROLS = {
     hint: 'When the time is gone, there is a block of time for some moves together.',
     fields: [
       number('moves', 'Moves', 1, 200, 10),
-      number('period_ms', 'Seconds together', 1, 3600, 60, 1000),
+      number('period_ms', 'Seconds', 1, 3600, 60, 1000),
     ],
   },
   hourglass: { hint: 'What burns for one runs to the other.', fields: [] },
@@ -34,7 +34,7 @@ const CONTROLS = {
     hint: 'After some moves time is added, and every move after that brings an increment.',
     fields: [
       number('moves', 'Moves', 1, 200, 40),
-      number('add_ms', 'Minutes added', 0, 720, 15, 60000),
+      number('add_ms', 'Add, min', 0, 720, 15, 60000),
       number('increment_ms', 'Increment, s', 0, 60, 5, 1000),
     ],
     body: ({ moves, add_ms, increment_ms }) => ({
@@ -75,6 +75,6 @@ export function besides({ delay_left_ms, periods_left, moves_left, stage }) {
   if (delay_left_ms > 0) words.push(`${countdown(delay_left_ms)} free`);
   if (periods_left !== undefined) words.push(count(periods_left, 'period'));
   if (stage !== undefined) words.push(`stage ${stage}`);
-  if (moves_left !== undefined) words.push(`${count(moves_left, 'move')} to go`);
+  if (moves_left !== undefined) words.push(`${moves_left} to go`);
   return words.join(' · ');
 }

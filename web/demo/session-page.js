@@ -264,7 +264,10 @@ export class SessionPage {
       this.watch.close();
       return this.#missing(`This is no ${this.#page.noun}`, `Its mode is ${state.sync_mode}.`);
     }
-    if ($('session').hidden) this.#view('session');
+    if ($('session').hidden) {
+      this.#view('session');
+      scrollTo(0, 0); // the form was longer
+    }
     $('session').dataset.status = state.status;
     write($('version'), `v${state.version}`);
     const primary = { pending: 'Start', running: 'Pause', paused: 'Resume' }[state.status];
