@@ -16,6 +16,7 @@ const struct verdict_row verdict_rows[VERDICT__MAX] = {
     [REFUSE_ORIGIN]      = { 403, "FORBIDDEN", "This origin is not allowed", NULL, 0, NULL },
     [REFUSE_SUBPROTOCOL] = { 400, "BAD_REQUEST", "The only subprotocol is " SUBPROTOCOL, NULL, 0, NULL },
     [REFUSE_FULL]        = { 503, "SERVER_FULL", "Too many connections", "Retry-After: 1", 0, NULL },
+    [REFUSE_RATE]        = { 429, "RATE_LIMIT_EXCEEDED", "Too many connections, please try again later", NULL, 0, NULL },
     [REFUSE_DRAINING]    = { 503, "SERVER_DRAINING", "The server is shutting down", "Retry-After: 1", 0, NULL },
 };
 /* clang-format on */

@@ -37,6 +37,7 @@ enum verdict {
     REFUSE_SUBPROTOCOL,
     REFUSE_FULL,
     REFUSE_DRAINING,
+    REFUSE_RATE, /* the caller counts: not judged here */
     VERDICT__MAX
 };
 

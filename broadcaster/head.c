@@ -35,10 +35,35 @@ read_query(struct head *head, struct lws *wsi)
     }
 }
 
+static bool
+is_loopback(const char *address)
+{
+    struct proxy_list here;
+
+    return proxy_list_parse("127.0.0.0/8,::1", &here, NULL) == RC_OK &&
+           address_is_among(&here, address);
+}
+
+static void
+read_client(struct head *head, struct lws *wsi, const struct proxy_list *proxies)
+{
+    static const char name[] = "x-synckairos-peer:";
+    char peer[ADDRESS_MAX] = "", said[ADDRESS_MAX] = "", forwarded[1024];
+    const char *via = copy_header(wsi, WSI_TOKEN_X_FORWARDED_FOR, forwarded, sizeof(forwarded));
+
+    lws_get_peer_simple(wsi, peer, sizeof(peer));
+    address_of_client(proxies, peer, NULL, head->client);
+    if (is_loopback(head->client) &&
+        lws_hdr_custom_copy(wsi, said, sizeof(said), name, sizeof(name) - 1) > 0)
+        snprintf(peer, sizeof(peer), "%s", said);
+    address_of_client(proxies, peer, via, head->client);
+}
+
 void
-head_read(struct head *head, struct lws *wsi)
+head_read(struct head *head, struct lws *wsi, const struct proxy_list *proxies)
 {
     memset(head, 0, sizeof(*head));
+    read_client(head, wsi, proxies);
     copy_header(wsi, WSI_TOKEN_GET_URI, head->path, sizeof(head->path));
     read_query(head, wsi);
     head->a = (struct admission){

@@ -6,6 +6,7 @@
 #define BROADCASTER_HEAD_H
 
 #include "admission.h"
+#include "common/address.h"
 
 struct lws;
 
@@ -13,7 +14,8 @@ struct lws;
 #define HEAD_MAX 8192
 
 struct head {
-    struct admission a; /* points into the rest */
+    struct admission a;       /* points into the rest */
+    char client[ADDRESS_MAX]; /* whose request it is */
     char path[64];
     char session_id[64];
     char origin[256], host[256], version[16];
@@ -21,7 +23,11 @@ struct head {
     bool delta; /* wants STATE_DELTA */
 };
 
-/* `draining` and `full` are left to the caller. Valid before and just after the upgrade. */
-void head_read(struct head *head, struct lws *wsi);
+/*
+ * `is_signed_in`, `draining` and `full` are left to the caller. Valid before and just after the
+ * upgrade. The web server says on the loopback interface whose request it is
+ * (X-Synckairos-Peer); nobody else is believed, and X-Forwarded-For only behind `proxies`.
+ */
+void head_read(struct head *head, struct lws *wsi, const struct proxy_list *proxies);
 
 #endif

@@ -335,7 +335,8 @@ start_parts(struct app *app)
     clients_init(&app->clients, &server_io, conf->ws_heartbeat_ms, clock_mono_ms());
     app->hub = hub_new(&hub_calls, conf->max_sessions);
     app->passes = passes_new(conf, app->tokens, &app->clients, &pass_calls);
-    talk_init(&app->talk, app->hub, &app->clock, conf->rate_limit_enabled);
+    talk_init(&app->talk, app->hub, &app->clock,
+              conf->rate_limit_enabled ? &conf->rate_limit_ws_messages : NULL);
     app->talk.passes = app->passes;
     app->talk.store_is_away = true; /* until the link is up */
     app->server = server_new(app);

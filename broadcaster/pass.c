@@ -1,6 +1,7 @@
 #include "pass.h"
 
 #include "client.h"
+#include "common/access.h"
 #include "common/arena.h"
 #include "common/conf.h"
 #include "common/redis.h"
@@ -256,6 +257,14 @@ pass_refresh(struct passes *p, struct client *c, const char *text)
     put_token(p, c, t);
     look_at(p, c, now_ms);
     return FAULT_NONE;
+}
+
+bool
+pass_is_unlimited(const struct client *c)
+{
+    const struct caller who = { .token = c->pass.token };
+
+    return access_is_unlimited(&who);
 }
 
 void

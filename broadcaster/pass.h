@@ -50,6 +50,9 @@ enum fault pass_refresh(struct passes *p, struct client *c, const char *text);
 /* The socket is gone. */
 void pass_leave(struct passes *p, struct client *c);
 
+/* A back end: limits do not count it. */
+bool pass_is_unlimited(const struct client *c);
+
 /* Several times a second. */
 void passes_tick(struct passes *p);
 /* A message of the channel (common/revoke.h). */

@@ -2,12 +2,17 @@
 
 #include "admission.h"
 #include "app.h"
+#include "common/access.h"
+#include "common/address.h"
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/headers.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/metrics.h"
+#include "common/status.h"
+#include "common/tally.h"
 #include "common/token.h"
 #include "head.h"
 #include "health.h"
@@ -15,6 +20,7 @@
 #include "pass.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <libwebsockets.h>
 #include <sys/socket.h>
 
@@ -31,6 +37,7 @@ struct server {
     struct lws_context *context;
     struct lws_vhost *vhost;
     int connections;
+    struct proxy_list proxies;
 };
 
 static struct server *
@@ -100,6 +107,7 @@ status_text(unsigned status)
                   { 404, "Not Found" },
                   { 405, "Method Not Allowed" },
                   { 426, "Upgrade Required" },
+                  { 429, "Too Many Requests" },
                   { 503, "Service Unavailable" } };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -163,7 +171,7 @@ judge(struct server *s, struct lws *wsi, struct head *head, const struct token *
     const char *text;
     size_t len;
 
-    head_read(head, wsi);
+    head_read(head, wsi, &s->proxies);
     *token = NULL;
     text = admission_token(&head->a, &len);
     head->a.is_signed_in = text != NULL && token_check(app->tokens, text, len, clock_wall_ms(),
@@ -175,22 +183,61 @@ judge(struct server *s, struct lws *wsi, struct head *head, const struct token *
     return admission_judge(&head->a, app->conf->allowed_origins, app->conf->auth_required);
 }
 
+/*
+ * How often may who is about to open a socket, or has failed to say who it is, do so? The
+ * user counts, or the address where there is none. *wait_ms: until the next one may.
+ */
+static enum verdict
+limit(struct server *s, enum verdict verdict, const struct head *head,
+      const struct token *token, int64_t *wait_ms)
+{
+    const struct conf *conf = s->app->conf;
+    bool failed = verdict == REFUSE_TOKEN;
+    const struct limit_rule *rule =
+        failed ? &conf->rate_limit_general : &conf->rate_limit_ws_connect;
+    const struct caller who = { .token = token };
+    char address[ADDRESS_MAX], name[TOKEN_NAME_MAX + 16];
+
+    if (!conf->rate_limit_enabled || access_is_unlimited(&who) ||
+        (!failed && verdict_rows[verdict].status != 101))
+        return verdict;
+    address_limit_key(head->client, address);
+    snprintf(name, sizeof(name), "%s %s",
+             failed  ? "failed"
+             : token ? "user"
+                     : "address",
+             token ? token->sub : address);
+    if (tally_hit(status_tally(s->app->status), rule, name, clock_wall_ms(), wait_ms))
+        return verdict;
+    metrics_add(METRIC_LIMIT_REJECTIONS, 1,
+                metric_label_place(METRIC_LIMIT, failed ? "general" : "ws_connect"), 0, 0);
+    return REFUSE_RATE;
+}
+
 /* 0: go on with the upgrade; 1: refused, and answered. */
 static int
 on_upgrade(struct server *s, struct lws *wsi)
 {
     struct head head;
     const struct token *token;
-    const struct verdict_row *row = &verdict_rows[judge(s, wsi, &head, &token)];
-    char body[256];
-    const struct answer a = {
+    int64_t wait_ms = 0, wait_s;
+    enum verdict verdict = judge(s, wsi, &head, &token);
+    const struct verdict_row *row = &verdict_rows[limit(s, verdict, &head, token, &wait_ms)];
+    char body[256], header[40], retry[48] = "";
+    struct answer a = {
         .status = row->status, .header = row->header, .body = body, .last = true
     };
 
     if (row->status == 101)
         return 0;
-    snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", row->code,
-             row->message);
+    if (row->status == 429) {
+        wait_s = (wait_ms + 999) / 1000;
+        snprintf(header, sizeof(header), "Retry-After: %" PRId64, wait_s);
+        snprintf(retry, sizeof(retry), ",\"retry_after_seconds\":%" PRId64, wait_s);
+        a.header = header;
+    }
+    snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"%s}}",
+             row->code, row->message, retry);
     return send_answer(wsi, &a) ? 1 : -1;
 }
 
@@ -316,6 +363,7 @@ struct server *
 server_new(struct app *app)
 {
     struct server *s = xalloc(sizeof(*s));
+    struct fail f = { 0 };
     void *loops[] = { &app->uv };
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -334,6 +382,8 @@ server_new(struct app *app)
     };
 
     s->app = app;
+    if (proxy_list_parse(app->conf->trusted_proxies, &s->proxies, &f) != RC_OK)
+        fatal(78, "TRUSTED_PROXIES: %s", f.message);
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
     s->context = lws_create_context(&info);
     if (s->context == NULL)

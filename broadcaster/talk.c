@@ -4,19 +4,24 @@
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/metrics.h"
 #include "frame.h"
 #include "hub.h"
 #include "pass.h"
 #include "protocol.h"
 #include "server_clock.h"
 
+#include <limits.h>
+
 #define MINUTE_MS 60000
 
 void
 talk_init(struct talk *t, struct hub *hub, const struct server_clock *clock,
-          bool limit_messages)
+          const struct limit_rule *messages)
 {
-    *t = (struct talk){ .hub = hub, .clock = clock, .limit_messages = limit_messages };
+    *t = (struct talk){ .hub = hub, .clock = clock };
+    if (messages != NULL)
+        t->messages = *messages;
     buf_init(&t->text, 4096);
 }
 
@@ -100,6 +105,15 @@ complain(struct talk *t, struct client *c, enum fault fault, const char *id)
     hub_refuse(t->hub, c, fault, id);
 }
 
+static bool
+may_say_more(const struct talk *t, struct client *c, int64_t now_ms)
+{
+    int limit = t->messages.count < INT_MAX ? (int)t->messages.count : INT_MAX;
+
+    return limit == 0 || pass_is_unlimited(c) ||
+           meter_hit(&c->messages, now_ms, t->messages.window_ms, limit);
+}
+
 static void
 on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary)
 {
@@ -108,8 +122,9 @@ on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary
     struct message m = { .type = MESSAGE_NONE };
     enum fault fault = FAULT_INVALID_MESSAGE;
 
-    if (t->limit_messages &&
-        !meter_hit(&c->messages, now_ms, MINUTE_MS, TALK_MESSAGES_PER_MINUTE)) {
+    if (!may_say_more(t, c, now_ms)) {
+        metrics_add(METRIC_LIMIT_REJECTIONS, 1, metric_label_place(METRIC_LIMIT, "ws_messages"),
+                    0, 0);
         client_finish(c, NULL, 1008, "Message rate limit exceeded");
         return;
     }

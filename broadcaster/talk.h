@@ -6,6 +6,7 @@
 #define BROADCASTER_TALK_H
 
 #include "common/buf.h"
+#include "common/limit.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,21 +19,21 @@ struct passes;
 struct server_clock;
 
 #define TALK_MESSAGE_MAX (10 * 1024)
-#define TALK_MESSAGES_PER_MINUTE 100
 #define TALK_FAULTS_PER_MINUTE 10
 
 struct talk {
     struct hub *hub;
     const struct server_clock *clock;
-    struct passes *passes; /* the owner sets it */
-    bool limit_messages;
+    struct passes *passes;      /* the owner sets it */
+    struct limit_rule messages; /* count 0: any number */
     /* The owner keeps it: changes do not come through at the moment. A PONG says so. */
     bool store_is_away;
     struct buf text; /* scratch */
 };
 
+/* `messages` NULL: as many as a client likes. */
 void talk_init(struct talk *t, struct hub *hub, const struct server_clock *clock,
-               bool limit_messages);
+               const struct limit_rule *messages);
 void talk_fini(struct talk *t);
 
 /* Epoch ms of the server clock. */

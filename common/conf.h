@@ -51,7 +51,7 @@ struct conf {
     int64_t switch_grace_ms;
     bool rate_limit_enabled;
     struct limit_rule rate_limit_switch, rate_limit_create, rate_limit_get, rate_limit_time,
-        rate_limit_general;
+        rate_limit_general, rate_limit_ws_connect, rate_limit_ws_messages;
     const char *redis_url;
     const char *redis_password;
     const char *sentry_dsn; /* "" none */
@@ -64,6 +64,7 @@ struct conf {
     int64_t ws_heartbeat_ms;
     int64_t ws_connection_timeout_ms;
     int64_t ws_max_clients;
+    int64_t ws_max_open;  /* of a user; 0: any number */
     int64_t max_sessions; /* MAX_SESSIONS_PER_INSTANCE */
     int64_t max_open_files;
 };

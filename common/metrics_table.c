@@ -126,7 +126,8 @@ static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "D
 static const char *const statuses[] = { "200", "201", "204", "304", "400", "401", "403", "404",
                                         "405", "409", "412", "413", "414", "415", "422", "429",
                                         "431", "500", "502", "503", "504", "other", NULL };
-static const char *const limits[] = { "switch", "create", "get", "time", "general", NULL };
+static const char *const limits[] = { "switch", "create", "get", "time", "general",
+                                      "ws_connect", "ws_messages", "ws_open", NULL };
 static const char *const codes[] = { "STORE_UNAVAILABLE", "STORE_FULL", "OUTCOME_UNKNOWN",
                                      "STATE_DESERIALIZATION_ERROR", NULL };
 static const char *const reasons[] = {

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "metrics.h"
 #include "report.h"
+#include "tally.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,7 +23,7 @@
 #include <unistd.h>
 
 #define MAGIC 0x534b7374LL /* "SKst" */
-#define PAGE_VERSION 3
+#define PAGE_VERSION 4
 #define METRICS_AT 64    /* a cache line of its own for what is read all the time */
 #define SILENCE_MS 10000 /* after this much of it the service was down */
 #define STATES 4         /* room for enum database_state in one number with an instant */
@@ -49,10 +50,17 @@ our_layout(void)
            (uint32_t)((metrics_layout() * 31 + (uint32_t)report_size()) * 31 + PAGE_VERSION);
 }
 
+/* Behind the reports, in a cache line of its own. */
+static size_t
+tally_at(void)
+{
+    return (METRICS_AT + metrics_size() + report_size() + 63) / 64 * 64;
+}
+
 static size_t
 file_size(void)
 {
-    return METRICS_AT + metrics_size() + report_size();
+    return tally_at() + tally_size();
 }
 
 static struct page *
@@ -169,6 +177,12 @@ void *
 status_reports(struct status *s)
 {
     return (char *)s->page + METRICS_AT + metrics_size();
+}
+
+void *
+status_tally(struct status *s)
+{
+    return (char *)s->page + tally_at();
 }
 
 int64_t

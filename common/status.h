@@ -23,6 +23,8 @@ void status_close(struct status *s);
 void *status_metrics(struct status *s);
 /* Where they leave what an operator wants to be told of, for report_attach: the same. */
 void *status_reports(struct status *s);
+/* Where they count what is limited per host (tally.h). */
+void *status_tally(struct status *s);
 
 /* When the service came up, epoch ms, never 0 (written once by whoever comes first after a
  * pause of 10 s). */

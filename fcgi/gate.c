@@ -78,7 +78,7 @@ revoke_is_due(const struct req *rq)
 void
 gate_limit_append(struct req *rq, struct redis_batch *b)
 {
-    char who[CLIENT_MAX];
+    char who[ADDRESS_MAX];
     struct key key;
 
     rq->revoke_place = -1;
@@ -89,7 +89,7 @@ gate_limit_append(struct req *rq, struct redis_batch *b)
     rq->limit_place = -1;
     if (!limit_is_due(rq))
         return;
-    client_limit_key(rq->client, who);
+    address_limit_key(rq->client, who);
     key = keys_limit(rq->app->conf->key_prefix, limit_row(rq)->name,
                      rq->user != NULL && !limit_row(rq)->by_address ? rq->user : who);
     rq->limit_place = limit_add(b, limit_rule(rq), key.s);

@@ -2,8 +2,9 @@
  * reply.h - the answer to one request: built in memory, sent with one write where it fits.
  *
  * A handler starts the body with one of the reply_* functions and prints into the buffer that
- * it returns; status line, CORS, security, X-Request-Id, Server-Time, limit headers and lengths are added
- * by reply_send. Envelopes: {"data": ...} and {"error": {...}} (spec: platform, "Answers").
+ * it returns; status line, CORS, security, X-Request-Id, Server-Time, limit headers and lengths
+ * are added by reply_send. Envelopes: {"data": ...} and {"error": {...}} (spec: platform,
+ * "Answers").
  */
 #ifndef FCGI_REPLY_H
 #define FCGI_REPLY_H

@@ -241,8 +241,8 @@ request_parse(struct req *rq, struct io *io, struct fail *f)
     set_id(rq);
     text = request_header(rq, "QUERY_STRING");
     rq->query = text != NULL ? text : "";
-    client_address(&rq->app->proxies, request_header(rq, "REMOTE_ADDR"),
-                   request_header(rq, "HTTP_X_FORWARDED_FOR"), rq->client);
+    address_of_client(&rq->app->proxies, request_header(rq, "REMOTE_ADDR"),
+                      request_header(rq, "HTTP_X_FORWARDED_FOR"), rq->client);
     rc = set_path(rq, f);
     if (rc != RC_OK)
         return rc;

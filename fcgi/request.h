@@ -8,9 +8,9 @@
 #define FCGI_REQUEST_H
 
 #include "common/access.h"
+#include "common/address.h"
 #include "common/field.h"
 #include "common/limit.h"
-#include "fcgi/client.h"
 #include "fcgi/reply.h"
 #include "fcgi/route.h"
 #include <stdbool.h>
@@ -60,8 +60,8 @@ struct req {
     const char *base;        /* "/v1", "/api/v1" or "/api": how the caller spells it */
     const char *query;       /* raw, "" when there is none */
     char id[REQUEST_ID_MAX + 1];
-    char client[CLIENT_MAX]; /* address of who asks; limits count by it */
-    int64_t content_length;  /* -1: not said */
+    char client[ADDRESS_MAX]; /* address of who asks; limits count by it */
+    int64_t content_length;   /* -1: not said */
 
     const struct route *route;
     size_t route_index;             /* route_at(route_index) */

@@ -25,18 +25,18 @@ is_behind_stranger(const struct req *rq)
 {
     static const struct proxy_list none;
     const char *hops = request_header(rq, "HTTP_X_FORWARDED_FOR");
-    char peer[CLIENT_MAX];
+    char peer[ADDRESS_MAX];
 
     if (hops == NULL || *hops == '\0')
         return false;
-    client_address(&none, request_header(rq, "REMOTE_ADDR"), NULL, peer);
+    address_of_client(&none, request_header(rq, "REMOTE_ADDR"), NULL, peer);
     return strcmp(peer, rq->client) == 0;
 }
 
 static bool
 may_read(const struct req *rq)
 {
-    return metrics_are_on() && client_is_among(&rq->app->metrics_allow, rq->client) &&
+    return metrics_are_on() && address_is_among(&rq->app->metrics_allow, rq->client) &&
            !is_behind_stranger(rq);
 }
 

@@ -49,7 +49,7 @@ begin(void **state)
     hub = hub_new(&calls, 10);
     server_clock_init(&server);
     server_clock_sample(&server, 0, 0, T0 * 1000);
-    talk_init(&talk, hub, &server, true);
+    talk_init(&talk, hub, &server, &(struct limit_rule){ 100, 60000, 0 });
     talk.passes = passes_new(&conf, NULL, &set, &(struct pass_calls){ .now_ms = on_now });
     return 0;
 }
@@ -305,7 +305,7 @@ the_hundred_and_first_message_closes_1008(void **state)
 
     (void)state;
     got(f);
-    for (int i = 0; i < TALK_MESSAGES_PER_MINUTE; i++) {
+    for (int i = 0; i < 100; i++) {
         piece(f, "{\"type\":\"PING\"}", true);
         assert_string_equal(got(f), "PONG");
     }
@@ -320,10 +320,10 @@ unless_limits_are_off(void **state)
     struct fake *f;
 
     (void)state;
-    talk.limit_messages = false;
+    talk.messages.count = 0;
     f = hello(SID);
     got(f);
-    for (int i = 0; i < 5 * TALK_MESSAGES_PER_MINUTE; i++)
+    for (int i = 0; i < 5 * 100; i++)
         piece(f, "{\"type\":\"PING\"}", true);
     assert_int_equal(f->c.close_code, 0);
     bye(f);

@@ -1,15 +1,15 @@
 /*
- * client.h - whose request it is, by address: the peer, or what trusted proxies say of it.
+ * address.h - whose request it is, by address: the peer, or what trusted proxies say of it.
  */
-#ifndef FCGI_CLIENT_H
-#define FCGI_CLIENT_H
+#ifndef COMMON_ADDRESS_H
+#define COMMON_ADDRESS_H
 
-#include "common/rc.h"
+#include "rc.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLIENT_MAX 64
+#define ADDRESS_MAX 64
 #define PROXIES_MAX 64
 
 /* An address or network; IPv4 is kept as ::ffff:a.b.c.d. */
@@ -32,13 +32,13 @@ enum rc proxy_list_parse(const char *s, struct proxy_list *out, struct fail *f) 
  * `forwarded_for` (NULL or "" for none). Hops that are no addresses end the walk. The result
  * is canonical text; an unknown peer is "unknown".
  */
-void client_address(const struct proxy_list *proxies, const char *peer,
-                    const char *forwarded_for, char out[CLIENT_MAX]);
+void address_of_client(const struct proxy_list *proxies, const char *peer,
+                       const char *forwarded_for, char out[ADDRESS_MAX]);
 
-/* Whether `address`, as client_address gives it, is in the list. */
-bool client_is_among(const struct proxy_list *list, const char *address);
+/* Whether `address`, as address_of_client gives it, is in the list. */
+bool address_is_among(const struct proxy_list *list, const char *address);
 
 /* What limits count: the address itself, IPv6 by its /64. */
-void client_limit_key(const char *address, char out[CLIENT_MAX]);
+void address_limit_key(const char *address, char out[ADDRESS_MAX]);
 
 #endif

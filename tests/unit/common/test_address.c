@@ -1,4 +1,4 @@
-#include "fcgi/client.h"
+#include "common/address.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,13 +55,13 @@ test_address_table(void **state)
         { "", "", NULL, "unknown" },
         { "", NULL, "6.6.6.6", "unknown" },
     };
-    char out[CLIENT_MAX];
+    char out[ADDRESS_MAX];
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct proxy_list list = list_of(cases[i].trusted);
 
-        client_address(&list, cases[i].peer, cases[i].forwarded, out);
+        address_of_client(&list, cases[i].peer, cases[i].forwarded, out);
         assert_string_equal(out, cases[i].want);
     }
 }
@@ -123,7 +123,7 @@ test_who_is_among_a_list(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct proxy_list list = list_of(cases[i].list);
 
-        if (client_is_among(&list, cases[i].address) != cases[i].among)
+        if (address_is_among(&list, cases[i].address) != cases[i].among)
             fail_msg("%s among %s", cases[i].address, cases[i].list);
     }
 }
@@ -131,18 +131,18 @@ test_who_is_among_a_list(void **state)
 static void
 test_limits_count_a_whole_slash_64(void **state)
 {
-    char a[CLIENT_MAX], b[CLIENT_MAX];
+    char a[ADDRESS_MAX], b[ADDRESS_MAX];
 
     (void)state;
-    client_limit_key("198.51.100.1", a);
+    address_limit_key("198.51.100.1", a);
     assert_string_equal(a, "198.51.100.1");
-    client_limit_key("2001:db8:1:2:aaaa::1", a);
-    client_limit_key("2001:db8:1:2:bbbb:cccc:dddd:2", b);
+    address_limit_key("2001:db8:1:2:aaaa::1", a);
+    address_limit_key("2001:db8:1:2:bbbb:cccc:dddd:2", b);
     assert_string_equal(a, "2001:db8:1:2::/64");
     assert_string_equal(a, b);
-    client_limit_key("2001:db8:1:3::1", b);
+    address_limit_key("2001:db8:1:3::1", b);
     assert_string_not_equal(a, b);
-    client_limit_key("unknown", a);
+    address_limit_key("unknown", a);
     assert_string_equal(a, "unknown");
 }
 

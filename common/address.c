@@ -1,4 +1,4 @@
-#include "fcgi/client.h"
+#include "address.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -11,7 +11,7 @@ static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 static bool
 net_parse_addr(const char *s, size_t len, uint8_t addr[16])
 {
-    char text[CLIENT_MAX];
+    char text[ADDRESS_MAX];
     const char *end;
 
     if (len > 0 && s[0] == '[') {
@@ -42,11 +42,11 @@ net_is_v4(const uint8_t addr[16])
 }
 
 static void
-net_print(const uint8_t addr[16], char out[CLIENT_MAX])
+net_print(const uint8_t addr[16], char out[ADDRESS_MAX])
 {
     bool v4 = net_is_v4(addr);
 
-    if (inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, out, CLIENT_MAX) == NULL)
+    if (inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, out, ADDRESS_MAX) == NULL)
         out[0] = '\0';
 }
 
@@ -136,15 +136,15 @@ is_listed(const struct proxy_list *list, const uint8_t addr[16])
 }
 
 void
-client_address(const struct proxy_list *proxies, const char *peer, const char *forwarded_for,
-               char out[CLIENT_MAX])
+address_of_client(const struct proxy_list *proxies, const char *peer, const char *forwarded_for,
+                  char out[ADDRESS_MAX])
 {
     uint8_t addr[16], hop[16];
     const char *list = forwarded_for != NULL ? forwarded_for : "";
     size_t left = strlen(list);
 
     if (peer == NULL || !net_parse_addr(peer, strlen(peer), addr)) {
-        snprintf(out, CLIENT_MAX, "unknown");
+        snprintf(out, ADDRESS_MAX, "unknown");
         return;
     }
     while (left > 0 && is_listed(proxies, addr)) {
@@ -162,7 +162,7 @@ client_address(const struct proxy_list *proxies, const char *peer, const char *f
 }
 
 bool
-client_is_among(const struct proxy_list *list, const char *address)
+address_is_among(const struct proxy_list *list, const char *address)
 {
     uint8_t addr[16];
 
@@ -170,16 +170,16 @@ client_is_among(const struct proxy_list *list, const char *address)
 }
 
 void
-client_limit_key(const char *address, char out[CLIENT_MAX])
+address_limit_key(const char *address, char out[ADDRESS_MAX])
 {
     uint8_t addr[16];
-    char text[CLIENT_MAX];
+    char text[ADDRESS_MAX];
 
     if (!net_parse_addr(address, strlen(address), addr) || net_is_v4(addr)) {
-        snprintf(out, CLIENT_MAX, "%s", address);
+        snprintf(out, ADDRESS_MAX, "%s", address);
         return;
     }
     memset(addr + 8, 0, 8); /* a household has a /64: its hosts can be as many as it likes */
     net_print(addr, text);
-    snprintf(out, CLIENT_MAX, "%.58s/64", text);
+    snprintf(out, ADDRESS_MAX, "%.58s/64", text);
 }
