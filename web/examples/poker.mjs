@@ -3,11 +3,11 @@
 import { example, expect, next, people, say, sleep, until } from './example.mjs';
 
 await example(async (client) => {
-  const { participants, id: idOf, name } = people(['Ada', 'Grace', 'Alan'], 1000);
+  const { participants, id: idOf, name } = people(['Ada', 'Grace', 'Alan'], 1500);
   const { session_id: id } = await client.create({
     sync_mode: 'per_cycle',
-    total_time_ms: 1000,
-    time_per_cycle_ms: 1000,
+    total_time_ms: 1500,
+    time_per_cycle_ms: 1500,
     auto_advance: true,
     action_on_timeout: { type: 'auto_fold', action: 'fold' },
     participants,

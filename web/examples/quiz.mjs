@@ -3,11 +3,11 @@
 import { example, expect, people, say, sleep, until } from './example.mjs';
 
 await example(async (client) => {
-  const { participants, name } = people(['Ada', 'Grace', 'Alan'], 1000);
+  const { participants, name } = people(['Ada', 'Grace', 'Alan'], 1500);
   const { session_id: id } = await client.create({
     sync_mode: 'per_cycle',
-    total_time_ms: 1000,
-    time_per_cycle_ms: 1000,
+    total_time_ms: 1500,
+    time_per_cycle_ms: 1500,
     auto_advance: true,
     max_cycles: 3,
     action_on_timeout: { type: 'skip_question' },
@@ -31,6 +31,6 @@ await example(async (client) => {
   say(`over: ${end.result.reason}`);
   const [ada, grace, alan] = end.participants;
   expect(end.result.reason === 'cycles_done', 'three questions were the end');
-  expect(grace.time_used_ms === 1000, 'a skipped question takes its whole time');
-  expect(ada.time_used_ms < 1000 && alan.time_used_ms < 1000, 'the others were quicker');
+  expect(grace.time_used_ms === 1500, 'a skipped question takes its whole time');
+  expect(ada.time_used_ms < 1500 && alan.time_used_ms < 1500, 'the others were quicker');
 });
