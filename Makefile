@@ -86,7 +86,8 @@ all: $(PROGRAMS) docs ## build the programs and the API page
 
 GROUPS := $(if $(filter run,$(MAKECMDGOALS)),build run docs) $(if $(filter test,$(MAKECMDGOALS)),build run docs unit test) \
           $(if $(filter lint,$(MAKECMDGOALS)),build unit lint) \
-          $(if $(filter bench bench-quick,$(MAKECMDGOALS)),build run bench)
+          $(if $(filter bench bench-quick,$(MAKECMDGOALS)),build run bench) \
+          $(if $(filter faults,$(MAKECMDGOALS)),build run test)
 READY  := $(if $(strip $(GROUPS)),packages)
 packages:
 	@etc/dev/install $(GROUPS)
@@ -224,7 +225,6 @@ mutate-flags:
 	@echo '$(CC) $(CPPFLAGS) $(filter-out -MMD -MP,$(ALLCFLAGS))'
 	@echo '$(LDLIBS)'
 
-later = @echo "make $@: $(1)" >&2; exit 1
 fuzz: fuzz-engine fuzz-parsers ## ten million random commands into the engine, then FUZZ_SECONDS=60 for each parser of foreign bytes
 COMMANDS ?= 10000000
 fuzz-engine: $(ENGINE_BIN)
@@ -249,8 +249,15 @@ bench: $(PROGRAMS) $(BENCH_BIN) ## measure against the peers and the limits of t
 	@$(BENCH)
 bench-quick: $(PROGRAMS) $(BENCH_BIN) ## the same once and shortly: is it sane?
 	@$(BENCH) --quick
-faults: ## (later) network partitions and failovers
-	$(call later,the fault tests come with a later version; kill -9 of every process is in make test)
+CROWD := $(BUILD)/tests/faults/crowd
+$(CROWD): $(wildcard tests/faults/*.c) tests/faults/crowd.h | $(READY)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(dir $@) && $(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -o $@ $(filter %.c,$^)
+# SEEDS=10 runs of each fault; FAULT=name and SEED=n choose one. What failed leaves its history and logs in build/faults.
+SEEDS ?= 10
+faults: $(PROGRAMS) $(CROWD) ## kill, freeze, starve and restart every part under load; judge what every client was told
+	@$(PYTHON) -m pytest -q --no-header tests/faults
+	@$(PYTHON) tests/faults/run.py $(BUILD) --seeds $(SEEDS) $(if $(FAULT),--fault $(FAULT)) $(if $(SEED),--seed $(SEED))
 
 # --- lint -----------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Runs the tests and adds them up: run_all.py --build build/release [SUITE...]
 
 Suites: unit (cmocka), api (cmocka with a private Redis), engine (random commands against the
-oracle), node (the client's modules), e2e and browser (pytest). Prints one line for each program,
+oracle), node (the client's modules), e2e, browser and faults (pytest; of the faults only their judge). Prints one line for each program,
 the whole output of those that failed, and at last `N passed, N failed`; the exit status says the
 same. Everything it leaves is in BUILD/test/all. WRAP (valgrind) and SLOW are honoured, see stack.py.
 """
@@ -141,7 +141,7 @@ def main():
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
 
-    args.suites = args.suites or ["unit", "api", "engine", "node", "e2e", "browser"]
+    args.suites = args.suites or ["unit", "api", "engine", "node", "e2e", "browser", "faults"]
     small = []
     if "unit" in args.suites:
         small += programs(build, "unit")
@@ -151,7 +151,7 @@ def main():
         small += engine(build, out)
     if "node" in args.suites:
         small += node_jobs(build)
-    paths = [f"tests/{suite}" for suite in ("e2e", "browser") if suite in args.suites]
+    paths = [f"tests/{suite}" for suite in ("e2e", "browser", "faults") if suite in args.suites]
 
     done = []
 

@@ -1,0 +1,146 @@
+"""The judge itself: it has nothing to say about a good history, and finds each thing that can be wrong with one."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from history import History, Judgement, Record, State  # noqa: E402
+
+UUID = "11111111-1111-4111-8111-111111111111"
+OLD, NEW = "0aaa-1.001", "0aaa-1.002"
+S = 1_000_000  # us
+
+# One session: created, started, switched by two answered commands; watched by one.
+GOOD = [
+    f"S 0 {UUID} g",
+    f"E 0 0 {OLD}",
+    f"E 1 0 {NEW}",
+    f"A {1 * S} {1 * S + 500} 0 0 C - -1 201 - 0 0 1 p 0",
+    f"A {2 * S} {2 * S + 500} 0 0 B - 1 200 - 0 0 2 r 1",
+    f"O {2 * S + 600} 7 0",
+    f"W {2 * S + 700} 7 s 0 2 r 1",
+    f"A {3 * S} {3 * S + 500} 0 0 S - 2 200 - 0 0 3 r 2",
+    f"W {3 * S + 600} 7 u 0 3 r 2",
+    f"A {4 * S} {4 * S + 500} 0 0 S - 3 200 - 0 0 4 r 3",
+    f"W {4 * S + 600} 7 d 0 4 - 3",
+    f"A {9 * S} {9 * S + 500} 0 0 G - 4 200 - 0 0 4 r 3",
+]
+RECORDS = [
+    Record(OLD, 1, "session_created", ""),
+    Record(OLD, 2, "session_started", ""),
+    Record(OLD, 3, "cycle_switched", ""),
+    Record(OLD, 4, "cycle_switched", ""),
+]
+FINAL = State(OLD, 4, "running")
+
+
+def judge(lines=GOOD, records=RECORDS, final=FINAL, **more):
+    return Judgement(History(lines), {UUID: list(records)}, {UUID: final}, **more).all()
+
+
+def without(lines, *words):
+    return [line for line in lines if not all(word in line for word in words)]
+
+
+def changed(lines, old, new):
+    assert sum(old in line for line in lines) == 1
+    return [line.replace(old, new) for line in lines]
+
+
+def test_a_good_history_is_good():
+    assert judge() == []
+
+
+def test_a_session_that_is_deleted_and_created_again_is_good():
+    later = "0bbb-1.001"
+    lines = GOOD + [
+        f"E 2 0 {later}",
+        f"A {10 * S} {10 * S + 5} 0 0 D - 4 204 - 0 -1 -1 - -1",
+        f"W {10 * S + 6} 7 x 0 5 - -1",
+        f"A {11 * S} {11 * S + 5} 0 0 C - -1 201 - 0 2 1 p 0",
+        f"W {11 * S + 6} 7 u 2 1 p 0",
+    ]
+    records = [*RECORDS, Record(OLD, 5, "session_deleted", ""), Record(later, 1, "session_created", "")]
+    assert judge(lines, records, State(later, 1, "pending")) == []
+
+
+def test_a_change_that_was_lost_and_replaced_is_good_only_where_redis_may_lose():
+    lines = GOOD + [
+        f"A {10 * S} {10 * S + 5} 0 0 S - 3 200 - 0 1 4 r 3",
+        f"W {10 * S + 6} 7 s 1 4 r 3",
+    ]
+    records = [*RECORDS, Record(NEW, 4, "cycle_switched", "")]
+    final = State(NEW, 4, "running")
+    assert judge(lines, records, final, may_lose=True) == []
+    assert "not in effect" in " ".join(judge(lines, records, final))
+
+
+def test_a_keyed_command_that_was_in_doubt_and_repeated_is_good():
+    lines = without(GOOD, "A 4000000")
+    lines[9:9] = [
+        f"A {4 * S - 200} {4 * S - 100} 0 0 S 0-1 3 503 OUTCOME_UNKNOWN 1 -1 -1 - -1",
+        f"A {4 * S} {4 * S + 500} 0 0 S 0-1 3 200 - 0 0 4 r 3",
+    ]
+    assert judge(lines) == []
+
+
+def test_a_command_left_in_doubt_may_have_happened():
+    assert judge(changed(GOOD, "S - 3 200 - 0 0 4 r 3", "S - 3 503 OUTCOME_UNKNOWN 1 -1 -1 - -1")) == []
+
+
+BAD = {
+    "an answered change without a record": (dict(records=RECORDS[:3], final=State(OLD, 3, "running")), "not in effect"),
+    "a hole in the records": (dict(records=RECORDS[:2] + RECORDS[3:]), "not recorded"),
+    "a record that is there twice": (dict(records=[*RECORDS, RECORDS[2]]), "recorded twice"),
+    "a record of something else": (
+        dict(records=[*RECORDS[:3], Record(OLD, 4, "session_paused", "")]),
+        "recorded as",
+    ),
+    "a change that nobody asked for": (
+        dict(records=[*RECORDS, Record(OLD, 5, "cycle_switched", "")], final=State(OLD, 5, "running")),
+        "nobody was told",
+    ),
+    "a refused command that happened": (
+        dict(lines=changed(GOOD, "S - 3 200 - 0 0 4 r 3", "S - 3 503 STORE_UNAVAILABLE 1 -1 -1 - -1")),
+        "nobody was told",
+    ),
+    "a final state that is not the last record": (dict(final=State(OLD, 3, "running")), "its last record is"),
+    "a session that is gone": (dict(final=None), "is gone"),
+    "a version given to two commands": (
+        dict(lines=[*GOOD, f"A {5 * S} {5 * S + 9} 1 0 S - 3 200 - 0 0 4 r 3"]),
+        "given to 2 commands",
+    ),
+    "503 without Retry-After": (
+        dict(lines=[*GOOD, f"A {5 * S} {5 * S + 9} 1 0 S - 3 503 STORE_UNAVAILABLE 0 -1 -1 - -1"]),
+        "without Retry-After",
+    ),
+    "500": (dict(lines=[*GOOD, f"A {5 * S} {5 * S + 9} 1 0 S - 3 500 INTERNAL 0 -1 -1 - -1"]), "makes no sense"),
+    "a version that was skipped": (dict(lines=without(GOOD, "W 3000600")), "after ("),
+    "a version that was shown twice": (
+        dict(lines=[*GOOD, f"W {5 * S} 7 u 0 4 r 3"]),
+        "after (",
+    ),
+    "a version that goes back": (dict(lines=[*GOOD, f"W {5 * S} 7 s 0 3 r 2"]), "after ("),
+    "a state that never was": (dict(lines=[*GOOD, f"W {5 * S} 7 u 0 5 r 4"]), "what never was"),
+    "two states under one version": (dict(lines=changed(GOOD, "d 0 4 - 3", "d 0 4 - 9")), "two states"),
+    "a watcher who was told late": (dict(lines=changed(GOOD, "W 4000600", "W 8000600")), "did not know"),
+    "a watcher who was never told": (dict(lines=without(GOOD, "W 4000600")), "true is"),
+    "a watcher who did not come back": (dict(lines=[*GOOD, f"X {5 * S} 7"]), "did not come back"),
+    "a service that does not come back": (
+        dict(lines=[line for line in GOOD if "A 9000000" in line or line[0] != "A" or " 201 " in line], back=5 * S),
+        "not answered within 2 s",
+    ),
+    "a loss that was not replaced": (
+        dict(records=RECORDS[:3], final=State(OLD, 3, "running"), may_lose=True),
+        "not replaced under a new epoch",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_the_judge_finds(name):
+    what, sentence = BAD[name]
+    assert sentence in "\n".join(judge(**what))
