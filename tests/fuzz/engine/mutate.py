@@ -14,6 +14,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,11 +28,15 @@ SOURCES = {path: path.read_text() for path in sorted((ROOT / "common").glob("*.c
 
 
 def run(command, seconds=120):
+    """What it said and returned, or None when it took too long: then all that it started ends with it."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
     try:
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT,
-                              timeout=seconds, check=False)
+        said = process.communicate(timeout=seconds)[0]
     except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         return None
+    return subprocess.CompletedProcess(command, process.returncode, said)
 
 
 def flags(build):
