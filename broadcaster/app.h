@@ -25,6 +25,7 @@ struct app {
     struct timekeeper *timekeeper;
     struct audit_drain *audit_drain; /* NULL without PostgreSQL */
     struct audit_backlog *audit_backlog;
+    struct recovery *recovery; /* NULL without PostgreSQL */
     struct status *status;
     struct database *database;
     struct server *server;

@@ -206,6 +206,9 @@ put_event(struct audit_batch *b, const struct audit_record *r, const struct even
     else
         buf_str(out, "\\N");
     end_column(out);
+    put_int(out, r->partition, -1);
+    put_int(out, epoch_life(ev->epoch), -1);
+    put_int(out, r->number, 0);
     end_row(out);
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/rc.h"
 #include <stddef.h>
+#include <stdint.h>
 
 struct audit_batch; /* opaque */
 struct buf;
@@ -18,6 +19,8 @@ struct buf;
 struct audit_record {
     const char *event, *snapshot;
     size_t event_len, snapshot_len;
+    int partition;
+    int64_t number; /* among the changes of its partition; 0 unknown */
 };
 
 struct audit_batch *audit_batch_new(void);

@@ -147,7 +147,7 @@ take_entry(struct audit_drain *d, int partition, const redisReply *one)
         return;
     fields = one->element[1];
     e = new_entry(d);
-    e->partition = partition;
+    e->partition = e->record.partition = partition;
     e->id = one->element[0]->str;
     for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i + 1 < fields->elements; i += 2) {
         const redisReply *name = fields->element[i], *value = fields->element[i + 1];
@@ -158,6 +158,8 @@ take_entry(struct audit_drain *d, int partition, const redisReply *one)
         } else if (strcmp(name->str, "s") == 0) {
             e->record.snapshot = value->str;
             e->record.snapshot_len = value->len;
+        } else if (strcmp(name->str, "n") == 0) {
+            e->record.number = strtoll(value->str, NULL, 10);
         }
     }
     d->bytes += e->record.event_len + e->record.snapshot_len;

@@ -27,7 +27,8 @@ static const char begin_sql[] =
     "CREATE TEMP TABLE IF NOT EXISTS audit_events (session_id uuid, event_type text,"
     " participant_id uuid, group_id uuid, time_remaining_ms bigint, time_elapsed_ms bigint,"
     " cycle_number bigint, at_ms bigint, state_snapshot jsonb, epoch text COLLATE \"C\","
-    " version bigint, actor text, reason text, committed_ms bigint, delta text, snapshot text)"
+    " version bigint, actor text, reason text, committed_ms bigint, delta text, snapshot text,"
+    " partition smallint, life bigint, number bigint)"
     " ON COMMIT DELETE ROWS;"
     "CREATE TEMP TABLE IF NOT EXISTS audit_sessions (session_id uuid, epoch text COLLATE \"C\","
     " version bigint, is_whole integer, sync_mode text, status text, final_status text,"
@@ -43,6 +44,16 @@ static const char begin_sql[] =
 #define AT(ms) "to_timestamp(" ms "::float8 / 1000)"
 /* Two epochs of one birth differ behind the point only. */
 #define BIRTH(epoch) "split_part(" epoch ", '.', 1)"
+
+/*
+ * Records of a later life replace those that an earlier one of the same birth has with the same
+ * or later versions: a Redis has gone back behind them, and nobody put them back in time.
+ */
+static const char replaced_sql[] =
+    "SELECT coalesce(sum(s.version - b.first + 1), 0) FROM"
+    " (SELECT session_id, epoch, min(version) AS first FROM audit_events GROUP BY 1, 2) b"
+    " JOIN sync_sessions s USING (session_id) WHERE s.epoch < b.epoch AND s.version >= b.first"
+    " AND " BIRTH("s.epoch") " = " BIRTH("b.epoch");
 
 static const char commit_sql[] =
     /* Sessions first, in order of their ids: they are the locks of all that follows. */
@@ -111,14 +122,19 @@ static const char commit_sql[] =
     " SELECT session_id, event_type, participant_id, group_id, time_remaining_ms, time_elapsed_ms,"
     " cycle_number, " AT("at_ms") ", state_snapshot, epoch, version, actor, reason,"
     " " AT("committed_ms") ", delta, snapshot FROM audit_events ON CONFLICT DO NOTHING;"
+    "INSERT INTO sync_partitions AS p (partition, life, changes)"
+    " SELECT partition, life, max(number) FROM audit_events WHERE number IS NOT NULL"
+    " GROUP BY 1, 2 ORDER BY 1, 2 ON CONFLICT (partition, life) DO UPDATE"
+    " SET changes = excluded.changes WHERE p.changes < excluded.changes;"
     "COMMIT";
 
-enum { S_EVENTS, S_SESSIONS, S_PARTICIPANTS, S_EXTEND, S_RETAIN };
+enum { S_EVENTS, S_SESSIONS, S_PARTICIPANTS, S_REPLACED, S_EXTEND, S_RETAIN };
 
 static const struct pg_stmt stmts[] = {
     [S_EVENTS] = { "copy audit events", "COPY audit_events FROM STDIN", 0 },
     [S_SESSIONS] = { "copy audit sessions", "COPY audit_sessions FROM STDIN", 0 },
     [S_PARTICIPANTS] = { "copy audit participants", "COPY audit_participants FROM STDIN", 0 },
+    [S_REPLACED] = { "count replaced changes", replaced_sql, 0 },
     [S_EXTEND] = { "extend sync_events", "SELECT sync_events_extend(3)", 0 },
     [S_RETAIN] = { "retain sync_events", "SELECT sync_events_retain($1::integer)", 1 },
 };
@@ -156,7 +172,19 @@ copy(struct audit_writer *w, int stmt, const struct buf *rows, struct fail *f)
 }
 
 static enum rc
-send(struct audit_writer *w, struct fail *f)
+count_replaced(struct audit_writer *w, int64_t *n, struct fail *f)
+{
+    struct pg_result *r = NULL;
+    enum rc rc = pg_run(w->pg, &stmts[S_REPLACED], NULL, &r, f);
+
+    if (rc == RC_OK)
+        *n = pg_int(r, 0, 0);
+    pg_result_free(r);
+    return rc;
+}
+
+static enum rc
+send(struct audit_writer *w, int64_t *replaced, struct fail *f)
 {
     enum rc rc = pg_script(w->pg, begin_sql, f);
 
@@ -166,6 +194,8 @@ send(struct audit_writer *w, struct fail *f)
         rc = copy(w, S_PARTICIPANTS, audit_batch_participants(w->batch), f);
     if (rc == RC_OK)
         rc = copy(w, S_EVENTS, audit_batch_events(w->batch), f);
+    if (rc == RC_OK)
+        rc = count_replaced(w, replaced, f);
     if (rc == RC_OK)
         rc = pg_script(w->pg, commit_sql, f);
     return rc;
@@ -186,7 +216,7 @@ enum rc
 audit_writer_write(struct audit_writer *w, const struct audit_record *records, size_t n,
                    size_t *bad, struct fail *f)
 {
-    int64_t began_us = clock_mono_us();
+    int64_t began_us = clock_mono_us(), replaced = 0;
     enum rc rc = RC_OK;
 
     w->refused[0] = '\0';
@@ -197,11 +227,14 @@ audit_writer_write(struct audit_writer *w, const struct audit_record *records, s
     }
     if (rc != RC_OK)
         return rc;
-    rc = send(w, f);
+    rc = send(w, &replaced, f);
     if (rc != RC_OK) {
         give_up(w);
         return rc;
     }
+    if (replaced > 0)
+        log_error("changes lost", LOG_INT("replaced", replaced));
+    metrics_add(METRIC_CHANGES_LOST, replaced, 0, 0, 0);
     metrics_add(METRIC_AUDIT_RECORDS, (int64_t)n, 0, 0, 0);
     metrics_observe_us(METRIC_AUDIT_WRITE, clock_mono_us() - began_us, 0, 0);
     return RC_OK;

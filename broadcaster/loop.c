@@ -4,6 +4,7 @@
 #include "audit_backlog.h"
 #include "audit_drain.h"
 #include "common/arena.h"
+#include "common/changes.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
@@ -18,6 +19,7 @@
 #include "listener.h"
 #include "pass.h"
 #include "reader.h"
+#include "recovery.h"
 #include "scrape.h"
 #include "sentry.h"
 #include "server.h"
@@ -328,6 +330,7 @@ start_parts(struct app *app)
         log_warn("status file", LOG_STR("error", f.log));
     report_attach(status_reports(app->status));
     report_crashes("synckairos-broadcaster");
+    changes_attach(status_changes(app->status));
     if (conf->enable_metrics)
         metrics_attach(status_metrics(app->status));
     metrics_hold(METRIC_WS_CONNECTIONS, 0);
@@ -343,6 +346,7 @@ start_parts(struct app *app)
     app->timekeeper = timekeeper_start(conf);
     app->audit_drain = audit_drain_start(conf);
     app->audit_backlog = audit_backlog_start(conf);
+    app->recovery = recovery_start(conf);
     app->subscriber = subscriber_new(&app->uv, conf, &subscriber_calls);
     app->reader = reader_new(&app->uv, conf, &app->clock);
     app->database = database_watch(&app->uv, conf, app->status);
@@ -358,6 +362,7 @@ stop_parts(struct app *app)
     timekeeper_stop(app->timekeeper);
     scrape_close(app->scrape);
     sentry_close(app->sentry);
+    recovery_stop(app->recovery);
     audit_backlog_stop(app->audit_backlog);
     audit_drain_stop(app->audit_drain);
     listener_close(app->listener);
@@ -400,6 +405,7 @@ loop_run(const struct conf *conf)
     metrics_hold_nothing();
     metrics_attach(NULL);
     report_attach(NULL);
+    changes_attach(NULL);
     status_close(app->status);
     free(h);
     log_info("stopped", LOG_END);

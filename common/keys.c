@@ -192,6 +192,12 @@ keys_owned(const char *prefix, const char *sub)
 }
 
 struct key
+keys_recovery(const char *prefix)
+{
+    return make_key("%srecovery", prefix);
+}
+
+struct key
 keys_timekeeper(const char *prefix)
 {
     return make_key("%stimekeeper", prefix);

@@ -37,11 +37,12 @@ struct key keys_wakeups(const char *prefix,
                         int partition); /* zset id -> next instant, epoch ms */
 struct key keys_wake(const char *prefix,
                      int partition); /* channel: an earlier ms that is soon, or "life" */
-struct key keys_audit(const char *prefix, int partition); /* stream: d event, s snapshot */
+struct key keys_audit(const char *prefix,
+                      int partition); /* stream: n number, d event, s snapshot */
 /* stream of records that PostgreSQL refused for good: d, s, and error */
 struct key keys_audit_dead(const char *prefix, int partition);
 struct key keys_life(const char *prefix,
-                     int partition); /* hash run_id n seen gaps backlog */
+                     int partition); /* hash, life_begin.lua; backlog, audit_verdict.lua */
 struct key keys_lease(const char *prefix, int partition); /* string: the timekeeper at work */
 
 /* Limit of one caller: kind "get", "create", "general", "time"; who: address or user, any text.
@@ -52,6 +53,8 @@ struct key keys_revoked(const char *prefix, const char *kind, const char *value)
 struct key keys_revoked_channel(const char *prefix);
 /* zset id -> when it was created: the sessions of one owner (session_mine.h) */
 struct key keys_owned(const char *prefix, const char *sub);
+/* string with a TTL: who puts lost sessions back (broadcaster/recovery.h) */
+struct key keys_recovery(const char *prefix);
 /* string with a TTL: some timekeeper is alive. */
 struct key keys_timekeeper(const char *prefix);
 

@@ -66,11 +66,14 @@ const struct metric_row metric_rows[METRIC__MAX] = {
         "Audit records that PostgreSQL refused for good, kept aside in Redis" },
     [METRIC_CHANGES_LOST] = {
         "synckairos_changes_lost_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
-        "Changes that were answered and exist nowhere any more, because a store lost them" },
+        "Changes that were answered and are in effect no more, because Redis came back with less than it had" },
     [METRIC_AUDIT_WRITE] = {
         "synckairos_audit_write_duration_ms", METRIC_HISTOGRAM,
         { METRIC_NO_LABEL }, { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000 },
         "Time that one batch of audit records took to be durable in PostgreSQL" },
+    [METRIC_SESSIONS_PUT_BACK] = {
+        "synckairos_sessions_put_back_total", METRIC_COUNTER, { METRIC_NO_LABEL }, { 0 },
+        "Sessions that Redis had lost or forgotten changes of, put back from PostgreSQL" },
     [METRIC_AUDIT_BYTES] = {
         "synckairos_audit_backlog_bytes", METRIC_ASKED, { METRIC_NO_LABEL }, { 0 },
         "Memory of Redis that the audit streams take" },

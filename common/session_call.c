@@ -14,6 +14,7 @@
  * late is still recognised: it wins against the next try, which then finds its own id.
  */
 #include "session_call.h"
+#include "changes.h"
 #include "clock.h"
 #include "conf.h"
 #include "etag.h"
@@ -61,15 +62,18 @@ session_life_begin(struct session_store *st, int partition, struct fail *f)
     struct key life = keys_life(st->conf->key_prefix, partition);
     struct key wakeups = keys_wakeups(st->conf->key_prefix, partition);
     struct key wake = keys_wake(st->conf->key_prefix, partition);
-    char outage[24];
+    char outage[24], changes[24];
     enum rc rc = redis_connect(st->redis, f);
-    const char *argv[] = { life.s, wakeups.s, redis_run_id(st->redis), outage, wake.s };
+    const char *argv[] = {
+        life.s, wakeups.s, redis_run_id(st->redis), outage, wake.s, changes
+    };
 
     if (rc != RC_OK)
         return rc;
     snprintf(outage, sizeof(outage), "%" PRId64, st->conf->outage_pause_ms);
     redis_batch_clear(st->commit);
-    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 5, argv, NULL);
+    snprintf(changes, sizeof(changes), "%" PRId64, changes_known(partition));
+    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 6, argv, NULL);
     rc = redis_run(st->redis, st->commit, f);
     return rc == RC_OK ? redis_batch_check(st->commit, 0, f) : rc;
 }
@@ -376,6 +380,8 @@ session_call_send(struct session_call *c, const char *commit_id, const struct se
     *verdict = session_commit_verdict(st->commit, place, f);
     if (*verdict == COMMIT_ERROR)
         return f->rc;
+    if (*verdict == COMMIT_DONE)
+        session_commit_note(st->commit, place, c->id);
     if (terms.limit && (*verdict == COMMIT_DONE || *verdict == COMMIT_LIMITED))
         c->res->switch_limit =
             limit_read(redis_batch_reply(st->commit, place)->element[2], terms.limit);

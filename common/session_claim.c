@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #define TRIES 3
+#define RECOVERY_MS "2000" /* in which PostgreSQL may give back what a Redis has lost */
 
 enum { CLAIM_NOT_HELD, CLAIM_HELD, CLAIM_OTHER_LIFE };
 
@@ -22,13 +23,18 @@ claim_add(struct session_store *st, const struct store_claim *c, const char *own
     struct key lease = keys_lease(prefix, c->partition);
     struct key wakeups = keys_wakeups(prefix, c->partition);
     struct key life = keys_life(prefix, c->partition);
-    const char *argv[] = {
-        lease.s, wakeups.s, life.s, owner, lease_ms, max, redis_run_id(st->redis)
-    };
+    const char *argv[] = { lease.s,
+                           wakeups.s,
+                           life.s,
+                           owner,
+                           lease_ms,
+                           max,
+                           redis_run_id(st->redis),
+                           session_audit_keep(st->conf) == NULL ? RECOVERY_MS : "0" };
 
     assert(c->max > 0 && c->max <= STORE_DUE_MAX);
     snprintf(max, sizeof(max), "%d", c->max);
-    redis_batch_script(st->load, LUA_CLAIM, 3, 7, argv, NULL);
+    redis_batch_script(st->load, LUA_CLAIM, 3, 8, argv, NULL);
 }
 
 /* The reply of a claim; false when it is none. */

@@ -1,5 +1,6 @@
 #include "session_commit.h"
 #include "arena.h"
+#include "changes.h"
 #include "event.h"
 #include "keys.h"
 #include "lua_scripts.h"
@@ -239,7 +240,7 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
 enum commit_verdict
 session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
 {
-    static const size_t elements[] = { [COMMIT_DONE] = 3,
+    static const size_t elements[] = { [COMMIT_DONE] = 4,
                                        [COMMIT_LOST_RACE] = 4,
                                        [COMMIT_OTHER_LIFE] = 1,
                                        [COMMIT_LIMITED] = 3,
@@ -263,4 +264,13 @@ session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
         return (enum commit_verdict)v;
     fail_log(f, RC_INTERNAL, "commit: an unknown reply");
     return COMMIT_ERROR;
+}
+
+void
+session_commit_note(const struct redis_batch *b, int place, const char *id)
+{
+    const redisReply *changes = redis_batch_reply(b, place)->element[3];
+
+    if (changes->type == REDIS_REPLY_INTEGER)
+        changes_note(keys_partition(id), changes->integer);
 }

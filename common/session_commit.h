@@ -96,6 +96,9 @@ enum commit_verdict {
     COMMIT_ERROR     /* f says what; RC_STORE_FULL: the audit streams are full */
 };
 
+/* Note how many changes the partition of `id` has had (changes.h), after COMMIT_DONE. */
+void session_commit_note(const struct redis_batch *b, int place, const char *id);
+
 enum commit_verdict session_commit_verdict(const struct redis_batch *b, int place,
                                            struct fail *f);
 

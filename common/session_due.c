@@ -33,6 +33,7 @@ put_off(struct session_call *c, const char *why)
 
 /* What one call of the batch does: commits changes, or tells and sets the wake-up. */
 struct expiry {
+    const char *id;
     int changes;
     bool tells;
     int warnings;
@@ -85,6 +86,7 @@ expire_one(struct session_call *c, int load_place, int64_t claimed_ms, struct ex
     }
     rc = session_commit_add(&c->st->pending, c->st->commit, &terms, c->ld.exists ? c->s : NULL,
                             &place, &f);
+    out->id = c->id;
     out->changes = (int)c->st->pending.changes;
     return rc == RC_OK;
 }
@@ -125,6 +127,7 @@ count_applied(const struct session_store *st, const struct expiry *expiries, siz
             session_commit_verdict(st->commit, i, NULL) != COMMIT_DONE)
             continue;
         *applied += (size_t)expiries[i].changes;
+        session_commit_note(st->commit, i, expiries[i].id);
         count_lateness(st->commit, i, &expiries[i]);
     }
     return rc;

@@ -7,6 +7,7 @@
  */
 #include "status.h"
 #include "arena.h"
+#include "changes.h"
 #include "clock.h"
 #include "metrics.h"
 #include "report.h"
@@ -57,10 +58,17 @@ tally_at(void)
     return (METRICS_AT + metrics_size() + report_size() + 63) / 64 * 64;
 }
 
+/* And the counts of changes behind that. */
+static size_t
+changes_at(void)
+{
+    return (tally_at() + tally_size() + 63) / 64 * 64;
+}
+
 static size_t
 file_size(void)
 {
-    return tally_at() + tally_size();
+    return changes_at() + changes_size();
 }
 
 static struct page *
@@ -183,6 +191,12 @@ void *
 status_tally(struct status *s)
 {
     return (char *)s->page + tally_at();
+}
+
+void *
+status_changes(struct status *s)
+{
+    return (char *)s->page + changes_at();
 }
 
 int64_t

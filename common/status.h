@@ -1,8 +1,8 @@
 /*
  * status.h - what the processes of one host tell each other, in one small mmapped file
- * (conf status_file): when the service came up, whether PostgreSQL answers, and the metrics
- * (metrics.h). The broadcaster writes the first two every 2 s, workers read them for /health.
- * Reading costs no syscall.
+ * (conf status_file): when the service came up, whether PostgreSQL answers, the metrics
+ * (metrics.h) and how many changes Redis has told of (changes.h). The broadcaster writes the
+ * first two every 2 s, workers read them for /health. Reading costs no syscall.
  */
 #ifndef COMMON_STATUS_H
 #define COMMON_STATUS_H
@@ -25,6 +25,8 @@ void *status_metrics(struct status *s);
 void *status_reports(struct status *s);
 /* Where they count what is limited per host (tally.h). */
 void *status_tally(struct status *s);
+/* The same for changes_attach. */
+void *status_changes(struct status *s);
 
 /* When the service came up, epoch ms, never 0 (written once by whoever comes first after a
  * pause of 10 s). */

@@ -1,5 +1,6 @@
 #include "fcgi/service.h"
 
+#include "common/changes.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/id.h"
@@ -32,6 +33,7 @@ service_init(struct service *s, const struct conf *conf)
         log_warn("status_not_shared", LOG_STR("cause", f.log));
     report_attach(status_reports(s->app.status));
     report_crashes("synckairos.fcgi");
+    changes_attach(status_changes(s->app.status));
     count_init(&s->app);
     s->app.tokens = token_keys_start(conf);
     s->app.redis = redis_new(conf, "synckairos-fcgi");
@@ -55,6 +57,7 @@ service_fini(struct service *s)
     token_keys_free(s->app.tokens);
     count_fini(&s->app);
     report_attach(NULL);
+    changes_attach(NULL);
     status_close(s->app.status);
 }
 

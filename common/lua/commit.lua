@@ -21,7 +21,7 @@
 --     none  [21] its verdict  [22] number of warnings that were due before; then the instant and
 --     the message of each; then the field names and values; then, for each change, its event and
 --     its snapshot ('' for none)
--- Returns {0, TIME, verdict} committed; {1, HGETALL, HMGET of life, TIME} lost the race;
+-- Returns {0, TIME, verdict, changes of the partition so far} committed; {1, HGETALL, HMGET of life, TIME} lost the race;
 --     {2} another life; {3, TIME, verdict} refused by the switch limit; {4} the key has its
 --     verdict already; {5} the audit streams are full (audit_verdict). verdict: limit_window.
 --#include limit_window
@@ -116,11 +116,13 @@ elseif ARGV[11] ~= '-' then
     end
 end
 
+local changes = 0
 for i = fields_end + 1, #ARGV, 2 do
+    changes = string.format('%.0f', redis.call('HINCRBY', KEYS[4], 'changes', 1))
     if ARGV[i + 1] == '' then
-        redis.call('XADD', KEYS[3], '*', 'd', ARGV[i])
+        redis.call('XADD', KEYS[3], '*', 'n', changes, 'd', ARGV[i])
     else
-        redis.call('XADD', KEYS[3], '*', 'd', ARGV[i], 's', ARGV[i + 1])
+        redis.call('XADD', KEYS[3], '*', 'n', changes, 'd', ARGV[i], 's', ARGV[i + 1])
     end
     redis.call('PUBLISH', ARGV[13], ARGV[i])
 end
@@ -130,4 +132,4 @@ end
 if now_ms - tonumber(life[4] or 0) >= SEEN_MS then
     redis.call('HSET', KEYS[4], 'seen', string.format('%.0f', now_ms))
 end
-return {0, t, verdict}
+return {0, t, verdict, tonumber(changes)}

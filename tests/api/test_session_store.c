@@ -227,13 +227,15 @@ snapshots_stand_at_status_changes_and_every_64_versions(void **state)
         struct session s;
         bool wanted = i < 2 || i == 63 || i == 127;
 
-        assert_int_equal(fields->elements, wanted ? 4 : 2);
+        assert_int_equal(fields->elements, wanted ? 6 : 4);
+        assert_string_equal(fields->element[0]->str, "n");
+        assert_int_equal(strtol(fields->element[1]->str, NULL, 10), i + 1);
         if (!wanted)
             continue;
         session_init(&s);
-        assert_string_equal(fields->element[2]->str, "s");
+        assert_string_equal(fields->element[4]->str, "s");
         assert_int_equal(
-            event_lines_apply(fields->element[3]->str, fields->element[3]->len, &s, NULL),
+            event_lines_apply(fields->element[5]->str, fields->element[5]->len, &s, NULL),
             RC_OK);
         assert_int_equal(s.status, i ? STATUS_RUNNING : STATUS_PENDING);
         session_fini(&s);

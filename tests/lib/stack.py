@@ -296,7 +296,14 @@ class Stack:
     def database(self):
         """A connection to the private PostgreSQL, autocommit, once it has its tables."""
         until(lambda: (self.run_dir / "migrated").exists(), 30, say="the tables in PostgreSQL")
-        return connect(self.database_url)
+
+        def attempt():
+            try:
+                return connect(self.database_url)
+            except Exception:  # it may have been killed and be starting up
+                return None
+
+        return until(attempt, 30, say="a connection to PostgreSQL")
 
     # --- its Redis ---
 
