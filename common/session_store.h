@@ -89,9 +89,10 @@ struct session_store *session_store_new(const struct conf *conf, struct redis *r
 void session_store_free(struct session_store *st);
 
 /*
- * Read one session into `s` (initialised); `terms` NULL: on none. What is due is committed first.
- * RC_OK; RC_SESSION_NOT_FOUND "Session <id> not found", also when terms->caller may not see it
- * (then `s` is not to be shown); RC_STATE_UNREADABLE; RC_STORE_UNAVAILABLE; the rider's code.
+ * Read one session into `s` (initialised); `terms` NULL: on none. What is due is committed
+ * first. RC_OK; RC_SESSION_NOT_FOUND "Session <id> not found", also when terms->caller may not
+ * see it (then `s` is not to be shown); RC_STATE_UNREADABLE; RC_STORE_UNAVAILABLE; the rider's
+ * code.
  */
 enum rc session_store_get(struct session_store *st, const char *id,
                           const struct store_terms *terms, struct session *s,
