@@ -17,7 +17,7 @@ static const struct {
 } ends[] = {
     { 1000, WS_END_DELETED }, { 1001, WS_END_DRAINING }, { 1007, WS_END_POLICY },
     { 1008, WS_END_POLICY },  { 1009, WS_END_TOO_BIG },  { 1013, WS_END_FULL },
-    { 4401, WS_END_TOKEN },
+    { 4401, WS_END_TOKEN },   { 4429, WS_END_POLICY },
 };
 
 void

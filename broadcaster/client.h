@@ -60,6 +60,9 @@ struct clients {
 struct pass {
     struct token *token; /* owned; NULL: anonymous */
     struct client *prev, *next;
+    char *who; /* whose sockets it counts among; owned, NULL: nobody's */
+    bool has_seat, wants_seat;
+    bool keeps_seat; /* it has one, which is to be counted again */
     bool is_waiting, is_warned;
     bool is_free; /* nobody has to say who he is */
 };

@@ -85,6 +85,14 @@ call_ask(void *ctx, struct redis_batch *b, link_done *done, void *arg)
     return reader_ask(app->reader, b, done, arg);
 }
 
+static bool
+call_is_up(void *ctx)
+{
+    struct app *app = ctx;
+
+    return reader_is_up(app->reader);
+}
+
 static int64_t
 call_wall_ms(void *ctx)
 {
@@ -320,9 +328,9 @@ start_parts(struct app *app)
                                                        .life = on_life,
                                                        .revoked = on_revoked,
                                                        .ctx = app };
-    const struct pass_calls pass_calls = { .ask = call_ask,
-                                           .now_ms = call_wall_ms,
-                                           .ctx = app };
+    const struct pass_calls pass_calls = {
+        .ask = call_ask, .is_up = call_is_up, .now_ms = call_wall_ms, .ctx = app
+    };
     struct fail f = { 0 };
 
     app->tokens = token_keys_start(conf);

@@ -4,23 +4,29 @@
 #include "common/access.h"
 #include "common/arena.h"
 #include "common/conf.h"
+#include "common/metrics.h"
 #include "common/redis.h"
 #include "common/revoke.h"
 #include "common/token.h"
 #include "frame.h"
 #include "protocol.h"
+#include "seat.h"
 
 #include <assert.h>
 #include <utlist.h>
 
-#define ASK_MAX 64 /* clients in one question */
+#define ASK_MAX 64         /* clients in one question */
+#define GONE_MAX (4 << 20) /* what does not fit is forgotten when this process ends */
 
 /* A question under way; who goes meanwhile is taken out. */
 struct ask {
     struct passes *p;
     struct redis_batch *batch;
-    struct client *client[ASK_MAX];
-    int place[ASK_MAX];
+    struct client *client[ASK_MAX]; /* whose token it is about */
+    struct client *sitter[ASK_MAX]; /* who wants to be counted */
+    char *who[ASK_MAX];             /* as what; NULL: is not counted here; owned */
+    char owner[SEAT_OWNER_MAX];     /* under which name of ours */
+    int place[ASK_MAX], seat[ASK_MAX];
     size_t n;
 };
 
@@ -31,9 +37,21 @@ struct passes {
     struct pass_calls calls;
     struct client *waiting; /* to be asked about */
     struct ask *ask;        /* NULL: none under way */
-    int64_t next_ms;        /* no token ends or is to be warned of before */
-    struct buf text;        /* scratch */
+    struct seats seats;
+    struct buf gone; /* whose sockets are one less: texts with a NUL behind each */
+    int64_t beat_ms; /* the next one */
+    int64_t next_ms; /* no token ends or is to be warned of before */
+    struct buf text; /* scratch */
 };
+
+static void
+ask_free(struct ask *ask)
+{
+    for (size_t i = 0; i < ask->n; i++)
+        free(ask->who[i]);
+    redis_batch_free(ask->batch);
+    free(ask);
+}
 
 struct passes *
 passes_new(const struct conf *conf, struct token_keys *keys, struct clients *clients,
@@ -45,6 +63,8 @@ passes_new(const struct conf *conf, struct token_keys *keys, struct clients *cli
         .conf = conf, .keys = keys, .clients = clients, .calls = *calls, .next_ms = INT64_MAX
     };
     buf_init(&p->text, 512);
+    buf_init(&p->gone, GONE_MAX);
+    seats_init(&p->seats, conf);
     return p;
 }
 
@@ -55,9 +75,9 @@ passes_free(struct passes *p)
         return;
     assert(p->waiting == NULL);
     if (p->ask != NULL)
-        redis_batch_free(p->ask->batch);
-    free(p->ask);
+        ask_free(p->ask);
     buf_fini(&p->text);
+    buf_fini(&p->gone);
     free(p);
 }
 
@@ -102,6 +122,8 @@ passes_tick(struct passes *p)
     int64_t now_ms = p->calls.now_ms(p->calls.ctx);
     struct client *c;
 
+    if (now_ms >= p->beat_ms)
+        p->beat_ms = 0;
     if (now_ms < p->next_ms)
         return;
     p->next_ms = INT64_MAX;
@@ -121,7 +143,7 @@ pass_greet(struct passes *p, struct client *c)
 static void
 want_ask(struct passes *p, struct client *c)
 {
-    if (c->pass.token == NULL || c->pass.is_waiting)
+    if ((c->pass.token == NULL && !c->pass.wants_seat) || c->pass.is_waiting)
         return;
     c->pass.is_waiting = true;
     DL_APPEND2(p->waiting, c, pass.prev, pass.next);
@@ -145,6 +167,95 @@ forget_ask(struct passes *p, const struct client *c)
 }
 
 static void
+forget_sitter(struct passes *p, const struct client *c)
+{
+    for (size_t i = 0; p->ask != NULL && i < p->ask->n; i++)
+        if (p->ask->sitter[i] == c)
+            p->ask->sitter[i] = NULL;
+}
+
+/* --- seats --- */
+
+static void
+give_back(struct passes *p, const char *who)
+{
+    if (p->gone.len + strlen(who) < GONE_MAX)
+        buf_add(&p->gone, who, strlen(who) + 1);
+}
+
+static void
+want_seat_again(struct passes *p, struct client *c, bool has_one)
+{
+    c->pass.has_seat = false;
+    c->pass.wants_seat = true;
+    c->pass.keeps_seat = has_one;
+    want_ask(p, c);
+}
+
+/* Under another name: what Redis knows of us may be wrong, and ends by itself. */
+static void
+count_anew(struct passes *p)
+{
+    struct client *c;
+
+    if (!seats_are_on(&p->seats))
+        return;
+    seats_renew(&p->seats);
+    buf_clear(&p->gone);
+    p->beat_ms = 0;
+    for (int i = 0; i < p->clients->wheel.slots; i++)
+        DL_FOREACH2(p->clients->slots[i], c, slot_next)
+    if (c->pass.has_seat)
+        want_seat_again(p, c, true);
+}
+
+/* The answer to whether there is a seat; the socket may have gone meanwhile. */
+static void
+seat(struct passes *p, struct ask *ask, size_t i, enum seat_verdict verdict)
+{
+    struct client *c = ask->sitter[i];
+
+    if (strcmp(ask->owner, p->seats.owner) != 0) { /* counted under a name that is no more */
+        if (c != NULL && verdict != SEAT_REFUSED)
+            want_seat_again(p, c, c->pass.keeps_seat || verdict == SEAT_TAKEN);
+        return;
+    }
+    if (verdict == SEAT_SILENT)
+        metrics_add(METRIC_LIMIT_SILENT, 1, 0, 0, 0);
+    if (verdict == SEAT_REFUSED && c != NULL) {
+        metrics_add(METRIC_LIMIT_REJECTIONS, 1, metric_label_place(METRIC_LIMIT, "ws_open"), 0,
+                    0);
+        client_finish(c, NULL, 4429, "Too many connections");
+    }
+    if (verdict == SEAT_TAKEN && c != NULL)
+        c->pass.has_seat = true;
+    else if (verdict == SEAT_TAKEN)
+        give_back(p, ask->who[i]);
+}
+
+/* Who left, and that we are here. */
+static void
+put_seats(struct passes *p, struct redis_batch *b)
+{
+    if (!seats_are_on(&p->seats))
+        return;
+    if (p->beat_ms == 0) {
+        seat_beat(&p->seats, b);
+        p->beat_ms = p->calls.now_ms(p->calls.ctx) + SEAT_BEAT_MS;
+    }
+    for (size_t at = 0; at < p->gone.len; at += strlen(p->gone.data + at) + 1)
+        seat_close(&p->seats, b, p->gone.data + at);
+    buf_clear(&p->gone);
+}
+
+static bool
+has_something_to_say(const struct passes *p)
+{
+    return p->waiting != NULL || p->gone.len > 0 ||
+           (p->beat_ms == 0 && seats_are_on(&p->seats));
+}
+
+static void
 judge(struct passes *p, struct client *c, const struct redis_batch *b, int place)
 {
     struct fail f = { 0 };
@@ -163,16 +274,35 @@ on_answer(void *ctx, struct redis_batch *b, bool complete)
     struct passes *p = ask->p;
 
     p->ask = NULL;
+    if (!complete)
+        count_anew(p); /* nobody knows what was counted */
     for (size_t i = 0; i < ask->n; i++) {
-        if (ask->client[i] == NULL)
+        if (ask->who[i] != NULL)
+            seat(p, ask, i, complete ? seat_verdict(b, ask->seat[i]) : SEAT_SILENT);
+        if (ask->client[i] == NULL || ask->place[i] < 0)
             continue;
         if (complete)
             judge(p, ask->client[i], b, ask->place[i]);
         else
             want_ask(p, ask->client[i]);
     }
-    redis_batch_free(b);
-    free(ask);
+    ask_free(ask);
+}
+
+static void
+put_client(struct passes *p, struct ask *ask, struct client *c)
+{
+    size_t i = ask->n++;
+
+    ask->client[i] = ask->sitter[i] = c;
+    ask->place[i] = -1;
+    if (c->pass.token != NULL)
+        ask->place[i] = revoke_add(ask->batch, p->conf->key_prefix, c->pass.token);
+    if (!c->pass.wants_seat)
+        return;
+    ask->who[i] = xstrdup(c->pass.who);
+    ask->seat[i] = seat_open(&p->seats, ask->batch, c->pass.who, c->pass.keeps_seat);
+    c->pass.wants_seat = false;
 }
 
 void
@@ -180,26 +310,23 @@ passes_pump(struct passes *p)
 {
     struct ask *ask;
 
-    if (p->waiting == NULL || p->ask != NULL)
+    if (!has_something_to_say(p) || p->ask != NULL || !p->calls.is_up(p->calls.ctx))
         return;
     ask = xalloc(sizeof(*ask));
     ask->p = p;
+    memcpy(ask->owner, p->seats.owner, sizeof(ask->owner));
     ask->batch = redis_batch_new();
     while (p->waiting != NULL && ask->n < ASK_MAX) {
         struct client *c = p->waiting;
 
         stop_waiting(p, c);
-        ask->place[ask->n] = revoke_add(ask->batch, p->conf->key_prefix, c->pass.token);
-        ask->client[ask->n++] = c;
+        put_client(p, ask, c);
     }
+    put_seats(p, ask->batch);
     p->ask = ask;
     if (p->calls.ask(p->calls.ctx, ask->batch, on_answer, ask))
         return;
-    p->ask = NULL; /* the link is down: at the next turn */
-    for (size_t i = 0; i < ask->n; i++)
-        want_ask(p, ask->client[i]);
-    redis_batch_free(ask->batch);
-    free(ask);
+    on_answer(ask, ask->batch, false); /* the link went down */
 }
 
 void
@@ -221,6 +348,7 @@ passes_link_up(struct passes *p)
     for (int i = 0; i < p->clients->wheel.slots; i++)
         DL_FOREACH2(p->clients->slots[i], c, slot_next)
     want_ask(p, c);
+    count_anew(p);
 }
 
 /* --- one client --- */
@@ -236,10 +364,25 @@ put_token(struct passes *p, struct client *c, const struct token *token)
     want_ask(p, c);
 }
 
-void
-pass_take(struct passes *p, struct client *c, const struct token *token)
+static void
+want_seat(struct client *c, const struct token *token, const char *address)
 {
+    char who[TOKEN_NAME_MAX + 16];
+
+    snprintf(who, sizeof(who), "%s %s", token != NULL ? "user" : "address",
+             token != NULL ? token->sub : address);
+    c->pass.who = xstrdup(who);
+    c->pass.wants_seat = true;
+}
+
+void
+pass_take(struct passes *p, struct client *c, const struct token *token, const char *address)
+{
+    const struct caller who = { .token = token };
+
     c->pass.is_free = !p->conf->auth_required;
+    if (seats_are_on(&p->seats) && !access_is_unlimited(&who))
+        want_seat(c, token, address);
     put_token(p, c, token);
 }
 
@@ -271,7 +414,12 @@ void
 pass_leave(struct passes *p, struct client *c)
 {
     forget_ask(p, c);
+    forget_sitter(p, c);
     stop_waiting(p, c);
+    if (c->pass.has_seat)
+        give_back(p, c->pass.who);
     free(c->pass.token);
+    free(c->pass.who);
     c->pass.token = NULL;
+    c->pass.who = NULL;
 }

@@ -7,6 +7,9 @@
  * missed; otherwise they come by Pub/Sub. TOKEN_EXPIRING is sent 60 s before `exp`, at `exp`
  * the socket is closed with 4401, unless a REFRESH has brought another token of the same `sub`.
  *
+ * With the same question a socket is counted among those of its user (seat.h); one too many is
+ * closed with 4429.
+ *
  * A turn of the loop costs nothing while no token ends: the next end is known, and only then
  * all clients are looked at.
  */
@@ -31,6 +34,7 @@ struct token_keys;
 struct pass_calls {
     /* As link_send. */
     bool (*ask)(void *ctx, struct redis_batch *b, link_done *done, void *arg);
+    bool (*is_up)(void *ctx);     /* whether asking makes sense now */
     int64_t (*now_ms)(void *ctx); /* epoch, of this host */
     void *ctx;
 };
@@ -40,8 +44,10 @@ struct passes *passes_new(const struct conf *conf, struct token_keys *keys,
 /* All clients have left; the answer that is under way comes before, or never. */
 void passes_free(struct passes *p);
 
-/* An open client has brought `token` (copied); NULL: it is anonymous. */
-void pass_take(struct passes *p, struct client *c, const struct token *token);
+/* An open client has brought `token` (copied); NULL: it is anonymous, and counts as `address`
+ * (address.h, address_limit_key). */
+void pass_take(struct passes *p, struct client *c, const struct token *token,
+               const char *address);
 /* CONNECTED is queued: a token that ends soon, or has, is told now. */
 void pass_greet(struct passes *p, struct client *c);
 /* REFRESH. FAULT_UNAUTHENTICATED: it is no good token; FAULT_OTHER_SUB: somebody else's. Then

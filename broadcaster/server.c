@@ -246,12 +246,14 @@ on_open(struct server *s, struct lws *wsi, struct client *c)
 {
     struct head head;
     const struct token *token;
+    char address[ADDRESS_MAX];
     enum verdict verdict = judge(s, wsi, &head, &token);
     const struct verdict_row *row = &verdict_rows[verdict];
 
     c->socket = wsi;
     client_open(c, &s->app->clients, clock_mono_ms());
-    pass_take(s->app->passes, c, token);
+    address_limit_key(head.client, address);
+    pass_take(s->app->passes, c, token, address);
     if (verdict == REFUSE_TOKEN)
         client_finish(c, NULL, 4401, "Token expired"); /* since the upgrade */
     else if (row->status != 101)

@@ -182,6 +182,22 @@ keys_revoked_channel(const char *prefix)
     return make_key("%srevoked", prefix);
 }
 
+/* One slot for all: the script has to see the processes, too. */
+struct key
+keys_seats(const char *prefix, const char *who)
+{
+    char hex[2 * SHA256_DIGEST_LENGTH + 1];
+
+    hash_hex(who, 16, hex);
+    return make_key("%s{ws}:open:%s", prefix, hex);
+}
+
+struct key
+keys_seat_owners(const char *prefix)
+{
+    return make_key("%s{ws}:alive", prefix);
+}
+
 struct key
 keys_owned(const char *prefix, const char *sub)
 {

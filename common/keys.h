@@ -43,6 +43,7 @@ struct key keys_audit(const char *prefix,
 struct key keys_audit_dead(const char *prefix, int partition);
 struct key keys_life(const char *prefix,
                      int partition); /* hash, life_begin.lua; backlog, audit_verdict.lua */
+struct key keys_life(const char *prefix, int partition);  /* hash run_id n seen gaps backlog */
 struct key keys_lease(const char *prefix, int partition); /* string: the timekeeper at work */
 
 /* Limit of one caller: kind "get", "create", "general", "time"; who: address or user, any text.
@@ -51,6 +52,9 @@ struct key keys_limit(const char *prefix, const char *kind, const char *who);
 /* string, epoch ms: tokens up to then are over (revoke.h). kind "sub", "sid", "jti". */
 struct key keys_revoked(const char *prefix, const char *kind, const char *value);
 struct key keys_revoked_channel(const char *prefix);
+/* hash process -> open sockets of a user or an address (ws_seat.lua), zset of the processes */
+struct key keys_seats(const char *prefix, const char *who);
+struct key keys_seat_owners(const char *prefix);
 /* zset id -> when it was created: the sessions of one owner (session_mine.h) */
 struct key keys_owned(const char *prefix, const char *sub);
 /* string with a TTL: who puts lost sessions back (broadcaster/recovery.h) */

@@ -94,9 +94,11 @@ fits(struct window w, const struct limit_rule *rule, int64_t into_ms, int64_t *w
     if ((w.now + 1 - rule->count) * rule->window_ms + w.before * left_ms <= 0)
         return true;
     if (w.now + 1 <= rule->count) /* the older bucket has to fade */
-        *wait_ms = left_ms - (rule->count - w.now - 1) * rule->window_ms / w.before;
+        *wait_ms =
+            left_ms - (rule->count - w.now - 1) * rule->window_ms / (w.before + !w.before);
     else /* this bucket has to end, then fade */
-        *wait_ms = left_ms + rule->window_ms - (rule->count - 1) * rule->window_ms / w.now;
+        *wait_ms =
+            left_ms + rule->window_ms - (rule->count - 1) * rule->window_ms / (w.now + !w.now);
     if (*wait_ms < 1)
         *wait_ms = 1;
     return false;

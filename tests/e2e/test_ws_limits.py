@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from raw_socket import RawSocket
+from stack import until
 from tokens import token
 from watch import Watcher
 
@@ -83,3 +84,89 @@ def test_RATE_LIMIT_WS_MESSAGES(limited):
             assert socket_.wait_closed()[0] == 1008
         free.send({"type": "PING"})
         free.wait_for(lambda m: sum(x["type"] == "PONG" for x in free.messages) == 5)
+
+
+# --- sockets held open ---
+
+
+def hold(stack, who=None, **claims):
+    """A socket that stays; it has been greeted, or was refused with 4429."""
+    headers = {"Authorization": "Bearer " + token(who, **claims)} if who else None
+    return Watcher(f"{stack.ws_url}?sessionId={uuid.uuid4()}", headers=headers)
+
+
+def is_refused(socket_):
+    try:
+        socket_.wait_for(lambda m: False, timeout=0.7)
+    except AssertionError:
+        return socket_.close_code == 4429
+    return False
+
+
+def seats_open(stack):
+    """What Redis counts, of all users."""
+    found = 0
+    for key in stack.redis().scan_iter("sk:{ws}:open:*"):
+        found += sum(int(n) for n in stack.redis().hvals(key))
+    return found
+
+
+@pytest.fixture
+def roomy(make_stack):
+    def make(**more):
+        return make_stack(**{"RATE_LIMIT_ENABLED": True, "BROADCASTERS": 2, "RATE_LIMIT_WS_CONNECT": 0, **more})
+    return make
+
+
+def test_limit_5_open_per_user_and_address_on_all_broadcasters(roomy):
+    stack = roomy()
+    held = [hold(stack, "ann") for _ in range(5)] + [hold(stack) for _ in range(5)]
+    until(lambda: seats_open(stack) == 10, say=lambda: f"10 sockets counted, not {seats_open(stack)}")
+    assert is_refused(hold(stack, "ann")) and is_refused(hold(stack))
+    assert not is_refused(hold(stack, "bob"))
+    assert not any(is_refused(s) for s in [hold(stack, "svc", role="service") for _ in range(8)])
+    assert not any(s.close_code for s in held)
+    held[0].close()
+    held[5].close()
+    until(lambda: seats_open(stack) == 9, say="two less, and bob")
+    assert not is_refused(hold(stack, "ann")) and not is_refused(hold(stack))
+    assert is_refused(hold(stack, "ann")) and is_refused(hold(stack))
+
+
+def test_limit_open_0_is_none(roomy):
+    stack = roomy(WS_MAX_OPEN_PER_USER=0, BROADCASTERS=1)
+    held = [hold(stack, "ann") for _ in range(8)]
+    for socket_ in held:
+        socket_.wait_for("CONNECTED")
+    assert not is_refused(held[7]) and seats_open(stack) == 0
+
+
+def test_counts_of_open_sockets_die_with_their_process(roomy):
+    stack = roomy(BROADCASTERS=1)
+    held = [hold(stack, "ann") for _ in range(5)]
+    until(lambda: seats_open(stack) == 5, say="5 sockets counted")
+    pid = stack.kill("broadcaster-0")
+    for socket_ in held:
+        socket_.wait_closed()
+    stack.wait_restarted("broadcaster-0", pid)
+    stack.wait_ready()
+
+    def is_let_in():
+        socket_ = hold(stack, "ann")
+        return socket_.close_code != 1006 and not is_refused(socket_)
+
+    until(is_let_in, 15, every=1, say="the counts of the dead process to go")
+
+
+def test_counts_are_made_anew_when_redis_has_lost_them(roomy):
+    stack = roomy(BROADCASTERS=1)
+    held = [hold(stack, "ann") for _ in range(5)]
+    until(lambda: seats_open(stack) == 5, say="5 sockets counted")
+    for key in list(stack.redis().scan_iter("sk:{ws}:*")):
+        stack.redis().delete(key)
+    for client in stack.redis().client_list():
+        if client["name"].startswith("synckairos-"):
+            stack.redis().client_kill_filter(_id=client["id"])
+    until(lambda: seats_open(stack) == 5, say=lambda: f"5 sockets counted again, not {seats_open(stack)}")
+    assert not any(s.close_code for s in held)
+    assert is_refused(hold(stack, "ann"))

@@ -1,6 +1,7 @@
 /* Tokens of open sockets: warned of, ended, refreshed, revoked. Redis is a list of questions.
  */
 #include "broadcaster/pass.h"
+#include "broadcaster/seat.h"
 
 #include "common/conf.h"
 #include "common/redis.h"
@@ -36,6 +37,13 @@ on_ask(void *ctx, struct redis_batch *b, link_done *done, void *arg)
     asked.arg = arg;
     questions++;
     return true;
+}
+
+static bool
+on_is_up(void *ctx)
+{
+    (void)ctx;
+    return !link_is_down;
 }
 
 static int64_t
@@ -81,7 +89,7 @@ lose(void)
 static int
 begin(void **state)
 {
-    const struct pass_calls calls = { .ask = on_ask, .now_ms = on_now };
+    const struct pass_calls calls = { .ask = on_ask, .is_up = on_is_up, .now_ms = on_now };
 
     (void)state;
     conf = (struct conf){ .auth_required = true,
@@ -134,7 +142,7 @@ open_with(const char *sub, int seconds)
         text = text_of(sub, seconds);
         assert_int_equal(token_check(keys, text, strlen(text), now, &t, NULL), RC_OK);
     }
-    pass_take(passes, &f->c, t);
+    pass_take(passes, &f->c, t, "192.0.2.1");
     pass_greet(passes, &f->c);
     return f;
 }
@@ -368,6 +376,164 @@ test_who_leaves_or_refreshes_meanwhile(void **state)
     leave(fresh);
 }
 
+/* --- seats: only anonymous clients, so that every reply is a number --- */
+
+/* How often the question under way holds this word, as an argument of its own. */
+static int
+said(const char *word)
+{
+    size_t len;
+    const char *wire = redis_batch_wire(asked.b, &len), *at = wire;
+    char needle[40];
+    int n = 0;
+
+    snprintf(needle, sizeof(needle), "$%zu\r\n%s\r\n", strlen(word), word);
+    while ((at = memmem(at, len - (size_t)(at - wire), needle, strlen(needle))) != NULL) {
+        at++;
+        n++;
+    }
+    return n;
+}
+
+static void
+reply_number(int number)
+{
+    redisReader *reader = redisReaderCreate();
+    struct redis_batch *b = asked.b;
+    char wire[16];
+    void *reply;
+
+    for (int i = 0; i < redis_batch_count(b); i++) {
+        snprintf(wire, sizeof(wire), ":%d\r\n", number);
+        redisReaderFeed(reader, wire, strlen(wire));
+        assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
+        redis_batch_give(b, reply);
+    }
+    redisReaderFree(reader);
+    asked.b = NULL;
+    asked.done(asked.arg, b, true);
+}
+
+static int
+begin_counting(void **state)
+{
+    begin(state);
+    passes_free(passes);
+    conf.rate_limit_enabled = true;
+    conf.ws_max_open = 5;
+    conf.auth_required = false;
+    passes =
+        passes_new(&conf, keys, &set,
+                   &(struct pass_calls){ .ask = on_ask, .is_up = on_is_up, .now_ms = on_now });
+    return 0;
+}
+
+static void
+test_4429_when_there_is_no_seat(void **state)
+{
+    struct fake *f = open_with(NULL, 0), *late;
+
+    (void)state;
+    passes_pump(passes);
+    assert_int_equal(said("open"), 1);
+    reply_number(1);
+    assert_string_equal(told(f), "");
+    late = open_with(NULL, 0);
+    passes_pump(passes);
+    reply_number(0);
+    assert_string_equal(told(late), "close:4429");
+    leave(late);
+    leave(f);
+    passes_pump(passes);
+    assert_int_equal(said("close"), 1); /* the one that was counted */
+    reply_number(1);
+}
+
+static void
+test_who_leaves_before_the_answer_gives_its_seat_back(void **state)
+{
+    struct fake *f = open_with(NULL, 0);
+
+    (void)state;
+    passes_pump(passes);
+    leave(f);
+    reply_number(1);
+    passes_pump(passes);
+    assert_int_equal(said("close"), 1);
+    reply_number(1);
+    f = open_with(NULL, 0);
+    passes_pump(passes);
+    leave(f);
+    reply_number(0);
+    at(SEAT_BEAT_MS - 1);
+    passes_pump(passes);
+    assert_null(asked.b); /* nothing was counted */
+}
+
+/* Nobody knows what a lost question did: the open ones are counted under another name, also
+ * when they are as many as may be. */
+static void
+test_after_a_lost_answer_all_are_counted_anew(void **state)
+{
+    struct fake *f[5], *gone;
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        f[i] = open_with(NULL, 0);
+    passes_pump(passes);
+    assert_int_equal(said("open"), 5);
+    reply_number(1);
+    gone = open_with(NULL, 0);
+    passes_pump(passes);
+    leave(gone);
+    lose();
+    passes_pump(passes);
+    assert_int_equal(said("open"), 5);
+    assert_int_equal(said("5"), 0); /* without a limit */
+    assert_int_equal(said("close"), 0);
+    passes_link_up(passes); /* and while that is under way, once more */
+    reply_number(1);
+    passes_pump(passes);
+    assert_int_equal(said("open"), 5);
+    reply_number(1);
+    for (int i = 0; i < 5; i++) {
+        assert_string_equal(told(f[i]), "");
+        leave(f[i]);
+    }
+    passes_pump(passes);
+    assert_int_equal(said("close"), 5);
+    reply_number(1);
+}
+
+static void
+test_an_error_lets_pass(void **state)
+{
+    struct fake *f = open_with(NULL, 0);
+
+    (void)state;
+    passes_pump(passes);
+    reply_all("not a number");
+    assert_string_equal(told(f), "");
+    leave(f);
+}
+
+static void
+test_it_says_that_it_lives(void **state)
+{
+    (void)state;
+    passes_pump(passes);
+    assert_int_equal(questions, 1);
+    reply_number(1);
+    passes_pump(passes);
+    at(SEAT_BEAT_MS - 1);
+    passes_pump(passes);
+    assert_int_equal(questions, 1);
+    at(SEAT_BEAT_MS);
+    passes_pump(passes);
+    assert_int_equal(questions, 2);
+    reply_number(1);
+}
+
 int
 main(void)
 {
@@ -384,6 +550,12 @@ main(void)
         T(test_after_a_loss_all_are_asked_about_again),
         T(test_a_lost_answer_is_asked_for_again),
         T(test_who_leaves_or_refreshes_meanwhile),
+#define C(name) cmocka_unit_test_setup_teardown(name, begin_counting, end)
+        C(test_4429_when_there_is_no_seat),
+        C(test_who_leaves_before_the_answer_gives_its_seat_back),
+        C(test_after_a_lost_answer_all_are_counted_anew),
+        C(test_an_error_lets_pass),
+        C(test_it_says_that_it_lives),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

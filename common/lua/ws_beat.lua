@@ -1,0 +1,9 @@
+-- Say that a broadcaster process lives, and forget those that do not.
+--
+-- KEYS[1] zset of the processes: until when each one lives, s
+-- ARGV[1] process  [2] how long it lives from now, s
+-- Returns 1
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+return 1
