@@ -198,7 +198,7 @@ class Judgement:
         for a in self.history.answers:
             if a.status == 503 and not a.retry:
                 self.blame(f"503 without Retry-After: {a}")
-            elif a.status not in (200, 201, 204, 404, 409, 503):
+            elif a.status not in (0, 200, 201, 204, 404, 409, 503):
                 if not (a.status == 400 and a.op in "SRPB"):
                     self.blame(f"an answer that makes no sense: {a}")
 

@@ -6,7 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TEXT = 1, PING = 9, PONG = 10, AGAIN_US = 100000, OPEN_AT_MOST_US = 10000000 };
+enum {
+    TEXT = 1,
+    CLOSE = 8,
+    PING = 9,
+    PONG = 10,
+    AGAIN_US = 100000,
+    OPEN_AT_MOST_US = 10000000
+};
 
 struct watcher {
     struct source source;
@@ -122,6 +129,10 @@ frames(struct watcher *w, const unsigned char *s, size_t len)
         if (len - at - head < n)
             break;
         const char *body = (const char *)s + at + head;
+        if ((s[at] & 15) == CLOSE) {
+            gone(w);
+            return len;
+        }
         if ((s[at] & 15) == PING)
             pong(w, body, n);
         else if ((s[at] & 15) == TEXT)
