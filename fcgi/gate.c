@@ -338,10 +338,12 @@ read_body(struct req *rq, char **text, size_t *len, struct fail *f)
 
     *len = 0;
     *text = NULL;
-    if (rq->content_length < 0 && rq->io->reads_to_end)
+    if (rq->content_length < 0 && rq->io->at_end != NULL)
         *text = read_to_end(rq, max, len);
     if (*len > max || said > max)
         return fail_set(f, RC_TOO_LARGE, "The body is larger than %zu bytes", max);
+    if (rq->content_length < 0 && rq->io->at_end != NULL && !rq->io->at_end(rq->io))
+        return fail_set(f, RC_BAD_REQUEST, "The body did not arrive in whole");
     if (said == 0)
         return RC_OK;
     *text = arena_alloc(rq->mem, said + 1);

@@ -19,8 +19,9 @@ struct io {
     bool (*write)(struct io *io, const char *buf, size_t n);
     /* The answer is complete. */
     void (*finish)(struct io *io);
-    /* Whether a body of unsaid length may be read to its end (a chunked one by FastCGI). */
-    bool reads_to_end;
+    /* After a read that came short: whether that was the end of the body, and not of the peer.
+     * NULL: a body of unsaid length is not read (plain CGI; by FastCGI it is a chunked one). */
+    bool (*at_end)(struct io *io);
 };
 
 /* Plain CGI: this process's environment, stdin and stdout. */
@@ -34,5 +35,8 @@ struct io_fcgi {
     struct FCGX_Request *fcgx;
 };
 void io_fcgi_init(struct io_fcgi *io, struct FCGX_Request *fcgx);
+/* Whether all variables of the accepted request have come. libfcgi also hands out what a broken
+ * connection left of them, and a command without its guards would be another command. */
+bool io_fcgi_is_whole(const struct io_fcgi *io);
 
 #endif

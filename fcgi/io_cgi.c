@@ -70,7 +70,7 @@ io_cgi(void)
         .read = cgi_read,
         .write = cgi_write,
         .finish = cgi_finish,
-        .reads_to_end = false, /* RFC 3875, 4.2: never past CONTENT_LENGTH */
+        .at_end = NULL, /* RFC 3875, 4.2: never past CONTENT_LENGTH */
     };
 
     return &cgi;

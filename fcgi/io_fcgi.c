@@ -26,6 +26,12 @@ fcgi_read(struct io *io, char *buf, size_t n)
 }
 
 static bool
+fcgi_at_end(struct io *io)
+{
+    return FCGX_GetError(fcgx_of(io)->in) == 0;
+}
+
+static bool
 fcgi_write(struct io *io, const char *buf, size_t n)
 {
     while (n > 0) {
@@ -66,7 +72,13 @@ io_fcgi_init(struct io_fcgi *io, struct FCGX_Request *fcgx)
         .read = fcgi_read,
         .write = fcgi_write,
         .finish = fcgi_finish,
-        .reads_to_end = true,
+        .at_end = fcgi_at_end,
     };
     io->fcgx = fcgx;
+}
+
+bool
+io_fcgi_is_whole(const struct io_fcgi *io)
+{
+    return FCGX_GetError(io->fcgx->in) == 0;
 }

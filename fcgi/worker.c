@@ -132,6 +132,19 @@ wait_connection(struct worker *w)
 }
 
 static void
+take(struct worker *w, struct io_fcgi *io)
+{
+    if (!io_fcgi_is_whole(io)) {
+        log_info("request_cut_off", LOG_INT("error", FCGX_GetError(io->fcgx->in)));
+        io->super.finish(&io->super);
+        return;
+    }
+    service_answer(&w->service, &io->super);
+    if (w->requests_left > 0)
+        w->requests_left--;
+}
+
+static void
 serve(struct worker *w)
 {
     struct FCGX_Request fcgx;
@@ -143,11 +156,8 @@ serve(struct worker *w)
     while (w->requests_left != 0 && wait_connection(w)) {
         /* From here: a peer that connects and then says nothing counts as a long request. */
         atomic_store(&w->slot->busy_since_us, clock_mono_us());
-        if (FCGX_Accept_r(&fcgx) == 0) {
-            service_answer(&w->service, &io.super);
-            if (w->requests_left > 0)
-                w->requests_left--;
-        }
+        if (FCGX_Accept_r(&fcgx) == 0)
+            take(w, &io);
         atomic_store(&w->slot->busy_since_us, 0);
     }
     FCGX_Free(&fcgx, 1);

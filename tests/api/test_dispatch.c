@@ -485,15 +485,22 @@ sizes(void **state)
     /* chunked: no length is said, and whether there is a body shows when reading */
     fake_init(&fake, "POST", ONE "/start", big);
     fake_set(&fake, "CONTENT_LENGTH", NULL);
-    fake.super.reads_to_end = true;
+    fake.super.at_end = fake_at_end;
     assert_int_equal(send_fake(&fake), 413);
     fake_init(&fake, "POST", ONE "/start", "{\"expected_version\":\"x\"}");
     fake_set(&fake, "CONTENT_LENGTH", "");
-    fake.super.reads_to_end = true;
+    fake.super.at_end = fake_at_end;
     assert_int_equal(send_fake(&fake), 400);
     fake_init(&fake, "POST", ONE "/start", NULL);
-    fake.super.reads_to_end = true;
+    fake.super.at_end = fake_at_end;
     assert_int_equal(send_fake(&fake), 404);
+
+    /* cut off before its first byte it is no command without a body */
+    fake_init(&fake, "POST", ONE "/start", NULL);
+    fake.super.at_end = fake_at_end;
+    fake.is_cut = true;
+    send_fake(&fake);
+    expect(400, "did not arrive in whole");
 
     /* less than was said is never acted on */
     fake_init(&fake, "POST", ONE "/start", "{}");
