@@ -321,7 +321,7 @@ install: all ## install under PREFIX=/usr/local (DESTDIR is put in front)
 	cp -R build/api-docs/. $(SHARE)/api-docs/
 	install -m 644 etc/nginx/synckairos-*.conf $(SHARE)/nginx/
 	sed 's|/usr/local|$(PREFIX)|g' etc/nginx/synckairos.conf > $(SHARE)/nginx/synckairos.conf
-	install -m 644 etc/redis/redis.conf etc/redis/users.acl etc/env.example $(SHARE)/
+	install -m 644 etc/redis/redis.conf etc/redis/users.acl etc/postgresql/roles.sql etc/env.example $(SHARE)/
 	install -d $(SHARE)/systemd $(SHARE)/prometheus $(SHARE)/grafana
 	install -m 644 etc/prometheus/*.yml $(SHARE)/prometheus/
 	install -m 644 etc/grafana/*.json $(SHARE)/grafana/

@@ -3,11 +3,12 @@ import pathlib
 import re
 import subprocess
 
+import psycopg2
 import pytest
 import requests
 import redis as redis_client
 
-from stack import ROOT, SLOW, WRAP, until
+from stack import BIN_DIR, ROOT, SLOW, WRAP, until
 from watch import body, watch
 
 UNITS = sorted((ROOT / "etc/systemd").glob("*.service"))
@@ -99,3 +100,39 @@ def test_programs_make_no_system_call_that_the_units_forbid(make_stack, tmp_path
         assert len(made[program]) > 30
         forbidden = made[program] - allowed_calls(ROOT / "etc/systemd" / unit)
         assert not forbidden, f"{program}: {sorted(forbidden)}"
+
+
+FORBIDDEN = (
+    "DROP TABLE sync_events", "DROP TABLE sync_sessions", "TRUNCATE sync_events", "DELETE FROM sync_events", "UPDATE sync_events SET actor = 'me'",
+    "DELETE FROM sync_sessions", "ALTER TABLE sync_sessions ADD x integer", "CREATE TABLE mine (x integer)", "SELECT sync_events_retain(0)",
+    "DROP FUNCTION sync_events_extend(integer)", "UPDATE schema_migrations SET checksum = ''", "CREATE ROLE other",
+)
+
+
+def test_postgres_role_of_the_programs_writes_the_trail_and_cannot_touch_it(make_stack):
+    stack = make_stack(POSTGRES="on")
+    until(lambda: (stack.run_dir / "migrated").exists(), 20, say="the tables")
+    url = f"postgresql:///synckairos?host={stack.run_dir}/postgres.sock&user="
+    subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", ROOT / "etc/postgresql/roles.sql", url + "synckairos"], check=True)
+    for name in stack.broadcasters():
+        stack.hold(name)
+        stack.kill(name, 15)
+    env = {"PATH": "/usr/bin", "APP_ENV": "development", "AUTH_REQUIRED": "false", "REDIS_URL": f"unix://{stack.redis_socket}", "METRICS_PORT": "0",
+           "WS_PORT": str(stack.ws_port), "STATUS_FILE": f"{stack.run_dir}/status", "DATABASE_URL": url + "synckairos_app",
+           "AUDIT_RETENTION_DAYS": "0"}
+    log = stack.dir / "confined.log"
+    ours = subprocess.Popen([BIN_DIR / "synckairos-broadcaster"], env=env, stderr=log.open("wb"), cwd=ROOT)
+    try:
+        until(lambda: not stack.broadcasters(), say="the end of the others")
+        everything(stack)
+        assert '"level":"error"' not in log.read_text()
+    finally:
+        ours.terminate()
+        ours.wait(30)
+    database = psycopg2.connect(url + "synckairos_app")
+    database.autocommit = True
+    with database.cursor() as cursor:
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(statement)
+    database.close()
