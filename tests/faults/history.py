@@ -139,11 +139,13 @@ class Judgement:
     final       uuid -> State, or None where there is no session any more
     back        when the service was whole again, us; None: it was never away
     may_lose    Redis was made to forget the newest changes
+    counted     changes that the broadcasters say were lost
     skips       times that the broadcasters say they skipped for a slow client
     """
 
-    def __init__(self, history, records, final, back=None, may_lose=False, skips=0):
-        self.history, self.final, self.may_lose, self.skips = history, final, may_lose, skips
+    def __init__(self, history, records, final, back=None, may_lose=False, counted=0, skips=0):
+        self.history, self.final, self.may_lose = history, final, may_lose
+        self.counted, self.skips = counted, skips
         self.back = back or 0
         self.faults = []
         self.lost = 0  # answered, and not in effect any more
@@ -174,12 +176,10 @@ class Judgement:
 
     def records_are_whole(self):
         for n, trail in self.trails.items():
-            if not self.may_lose:
-                self.faults += trail.faults
-                if trail.replaced:
-                    self.blame(f"{self.history.uuids[n]}: replaced, and nothing was lost: {sorted(trail.replaced)[:3]}")
-            else:
-                self.faults += [f for f in trail.faults if "twice" in f]
+            # What Redis has forgotten, it has forgotten with its records.
+            self.faults += [f for f in trail.faults if not (self.may_lose and "was not deleted before" in f)]
+            if trail.replaced and not self.may_lose:
+                self.blame(f"{self.history.uuids[n]}: replaced, and nothing was lost: {sorted(trail.replaced)[:3]}")
             self._final_is_recorded(n, trail)
 
     def _final_is_recorded(self, n, trail):
@@ -229,6 +229,10 @@ class Judgement:
         for told, times in given_out.items():
             if times > 1:
                 self.blame(f"a version was given to {times} commands: {told}")
+        if self.lost > self.counted:
+            self.blame(f"{self.lost} answered changes were lost, {self.counted} were counted")
+        if self.counted and not self.may_lose:
+            self.blame(f"{self.counted} changes were counted as lost, and nothing was")
 
     def _deletion_is_in_effect(self, a, trail):
         versions = [v for (_, v), r in trail.records.items() if r.event == "session_deleted"]

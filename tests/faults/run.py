@@ -178,14 +178,14 @@ def strike(stack, crowd, fault, seed):
 
 def judge(stack, crowd, fault, seed):
     before, after, began, back = strike(stack, crowd, fault, seed)
-    counted = metrics(stack)
-    skips = int(metric(counted, "synckairos_websocket_slow_client_skips_total"))
     history = crowd.leave()
     until(lambda: drained(stack), 60, every=0.1, say="an empty backlog")
+    said = metrics(stack)
+    skips = int(metric(said, "synckairos_websocket_slow_client_skips_total"))
+    counted = int(metric(said, "synckairos_changes_lost_total"))
     final = final_states(stack, history.uuids.values())
-    judgement = Judgement(history, recorded(stack), final, back, fault.may_lose, skips)
-    faults = judgement.all() + compare(before, after)
-    lost = int(metric(counted, "synckairos_changes_lost_total"))
+    judgement = Judgement(history, recorded(stack), final, back, fault.may_lose, counted, skips)
+    faults = judgement.all() + fault.also(judgement) + compare(before, after)
     if not fault.resets:
         faults += [f"no answer: {a}" for a in history.answers if a.status == 0][:5]
     faults += [f"left in Redis: {key}" for key in left_behind(stack, history.uuids.values())[:5]]
@@ -194,7 +194,7 @@ def judge(stack, crowd, fault, seed):
     print(
         f"    peak {crowd.peak:.0f}/s, {done} changes answered, {len(history.doubts())} in doubt, "
         f"{sum(a.status == 503 for a in history.answers)} times 503, {sum(len(s.shown) for s in history.sockets)} pushes, "
-        f"away {(back - began) / 1e6:.2f} s, {judgement.lost} lost, {lost} counted, {skips} skips"
+        f"away {(back - began) / 1e6:.2f} s, {judgement.lost} lost, {counted} counted, {skips} skips"
     )
     return faults
 

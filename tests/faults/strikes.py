@@ -21,13 +21,14 @@ LEASE_S = 1.5  # of a partition, in timekeeper.c
 # resets      clients may see their connection to the web server end
 # exits       programs that may end besides those that were killed
 # disk        folders of the run folder that get a small file system of their own: name -> size
-Fault = collections.namedtuple("Fault", "strike env may_lose resets exits disk")
+# also        what else has to be true: a function of the judgement that returns what is not
+Fault = collections.namedtuple("Fault", "strike env may_lose resets exits disk also")
 FAULTS = {}
 
 
-def fault(env=None, may_lose=False, resets=False, exits=(), disk=None):
+def fault(env=None, may_lose=False, resets=False, exits=(), disk=None, also=lambda judgement: []):
     def add(strike):
-        FAULTS[strike.__name__] = Fault(strike, env or {}, may_lose, resets, exits, disk or {})
+        FAULTS[strike.__name__] = Fault(strike, env or {}, may_lose, resets, exits, disk or {}, also)
         return strike
 
     return add
@@ -266,7 +267,28 @@ def newest_second_lost(s):
     return s.redis_up()
 
 
-@fault(env={"OUTAGE_PAUSE_S": "2"}, may_lose=True)
+@fault(may_lose=True)
+def redis_emptied(s):
+    """It comes back without its data, or somebody empties it while it runs."""
+    if s.random.random() < 0.5:
+        s.redis_down()
+        for path in s.append_only_file().parent.iterdir():
+            path.unlink()
+        return s.redis_up()
+    s.stack.redis().flushall()
+    return now_us()
+
+
+def everybody_was_paused(judgement):
+    """Every session whose clock ran was paused as of the last time that was known."""
+    missing = []
+    for n, trail in judgement.trails.items():
+        if not any((r.event, r.reason) == ("session_paused", "recovery") for r in trail.records.values()):
+            missing.append(judgement.history.uuids[n])
+    return [f"not paused: {missing[:5]}"] if len(missing) > 3 else []
+
+
+@fault(env={"OUTAGE_PAUSE_S": "2"}, may_lose=True, also=everybody_was_paused)
 def long_outage(s):
     s.redis_down()
     s.nap(3, 5)

@@ -74,7 +74,8 @@ def test_a_change_that_was_lost_and_replaced_is_good_only_where_redis_may_lose()
     ]
     records = [*RECORDS, Record(NEW, 4, "cycle_switched", "")]
     final = State(NEW, 4, "running")
-    assert judge(lines, records, final, may_lose=True) == []
+    assert judge(lines, records, final, may_lose=True, counted=1) == []
+    assert "1 answered changes were lost, 0 were counted" in judge(lines, records, final, may_lose=True)
     assert "not in effect" in " ".join(judge(lines, records, final))
 
 
@@ -133,6 +134,7 @@ BAD = {
         dict(lines=[line for line in GOOD if "A 9000000" in line or line[0] != "A" or " 201 " in line], back=5 * S),
         "not answered within 2 s",
     ),
+    "a loss that was counted and never was": (dict(counted=2), "counted as lost, and nothing was"),
     "a loss that was not replaced": (
         dict(records=RECORDS[:3], final=State(OLD, 3, "running"), may_lose=True),
         "not replaced under a new epoch",
