@@ -45,7 +45,8 @@ struct life {
     int64_t changes_from, changes_to; /* that this Redis came with, and that were known */
     int64_t seen_from_ms;
     int64_t oldest_ms; /* audit record in Redis */
-    bool is_new;       /* part of the recovery in hand */
+    bool is_begun;     /* under the Redis that answers */
+    bool is_new;       /* begun, and nobody has looked after it: part of the recovery in hand */
 };
 
 struct recovery {
@@ -92,6 +93,15 @@ number(const redisReply *life, size_t i)
     return e != NULL && e->type == REDIS_REPLY_STRING ? strtoll(e->str, NULL, 10) : 0;
 }
 
+static bool
+is_of_this_run(const struct recovery *r, const redisReply *life)
+{
+    const redisReply *run_id = life->elements > 5 ? life->element[5] : NULL;
+
+    return run_id != NULL && run_id->type == REDIS_REPLY_STRING &&
+           strcmp(run_id->str, redis_run_id(r->redis)) == 0;
+}
+
 static enum rc
 look(struct recovery *r, struct fail *f)
 {
@@ -114,7 +124,7 @@ look(struct recovery *r, struct fail *f)
         rc = redis_batch_check(r->batch, i, f);
         if (rc != RC_OK)
             break;
-        life->oldest_ms = number(reply, 5);
+        life->oldest_ms = number(reply, 6);
         if (r->phase != PHASE_LOOK)
             continue; /* the recovery in hand is about the lives that it began with */
         life->n = number(reply, 0);
@@ -122,7 +132,8 @@ look(struct recovery *r, struct fail *f)
         life->changes_from = number(reply, 2);
         life->changes_to = number(reply, 3);
         life->seen_from_ms = number(reply, 4);
-        life->is_new = life->n != life->recovered;
+        life->is_begun = is_of_this_run(r, reply);
+        life->is_new = life->is_begun && life->n != life->recovered;
     }
     if (rc == RC_OK)
         r->now_ms = redis_time_us(redis_batch_reply(r->batch, KEYS_PARTITIONS)) / 1000;
@@ -157,7 +168,8 @@ take_lease(struct recovery *r, bool *held, struct fail *f)
     return RC_OK;
 }
 
-/* Only while nothing is new: else it would hide for how long the Redis was away. */
+/* Only once each life has begun and was looked after: else it would hide for how long the Redis
+ * was away. */
 static void
 note_seen(struct recovery *r)
 {
@@ -165,6 +177,9 @@ note_seen(struct recovery *r)
     const char *args[] = { at };
     struct fail ignored = { 0 };
 
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
+        if (!r->life[i].is_begun || r->life[i].is_new)
+            return;
     if (clock_mono_ms() < r->noted_ms)
         return;
     snprintf(at, sizeof(at), "%" PRId64, r->now_ms);

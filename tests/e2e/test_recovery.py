@@ -172,6 +172,24 @@ def test_an_emptied_redis_after_a_long_outage_pauses_as_of_when_it_was_seen_last
     assert do(stack, session_id, "resume")["status"] == "running"
 
 
+def test_an_outage_that_postgresql_knows_to_be_short_pauses_nobody(make_stack, tmp_path):
+    """The Redis that comes back was copied long ago, but was seen until a moment before."""
+    stack = make_stack(POSTGRES="on", BROADCASTERS="2", OUTAGE_PAUSE_S="4")
+    stack.database().close()
+    looked_after(stack)
+    session_id = create(stack, "start")
+    time.sleep(1.2)
+    shutil.copytree(data(stack), tmp_path / "older")
+    time.sleep(5)
+    assert do(stack, session_id, "switch")["version"] == 3
+    drained(stack)
+    time.sleep(1)
+    go_back(stack, tmp_path / "older")
+    looked_after(stack)
+    state = eventually(lambda: get(stack, session_id)["version"] >= 3 and get(stack, session_id), 20)
+    assert (state["status"], state["version"]) == ("running", 3)
+
+
 def test_flushall_is_recovered_from_too(own):
     session_id = create(own, "start", "switch")
     before = get(own, session_id)
