@@ -74,7 +74,7 @@ ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 DOCS       := build/api-docs/index.html
 
-.PHONY: all run test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run bench bench-quick faults coverage install clean help \
+.PHONY: all run doctor test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run bench bench-quick faults coverage install clean help \
         unit api-test engine-props mutate mutate-flags gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
@@ -118,9 +118,10 @@ $(BUILD)/kairosctl: $(BUILD)/ctl/main.o $(LIBCTL) $(LIBCOMMON)
 # (private_redis.h) and may call into fcgi/.
 $(filter $(BUILD)/tests/unit/fcgi/%,$(UNIT_BIN)): $(LIBFCGI)
 $(filter $(BUILD)/tests/unit/broadcaster/%,$(UNIT_BIN)): $(LIBBCAST)
+$(filter $(BUILD)/tests/unit/ctl/%,$(UNIT_BIN)): $(LIBCTL)
 $(UNIT_BIN): $(BUILD)/%: $(BUILD)/%.o $(LIBCOMMON)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $< $(filter $(LIBFCGI) $(LIBBCAST),$^) $(LIBCOMMON) -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $< $(filter $(LIBFCGI) $(LIBBCAST) $(LIBCTL),$^) $(LIBCOMMON) -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)
 $(API_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(API_LIB)) $(LIBFCGI) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka -lfcgi $(LDLIBS)
@@ -189,6 +190,9 @@ $(DOCS): $(DOCS_SRC) web/api-docs/.npmrc etc/dev/docs | $(READY)
 
 run: $(PROGRAMS) docs | $(READY) ## install what is missing, build, and run everything privately on PORT=3000
 	@BIN_DIR=$(BUILD) exec setpriv --pdeathsig TERM env --default-signal=INT etc/dev/run
+
+doctor: $(BUILD)/kairosctl ## look at what `make run` has started, with the same PORT
+	@env -i PATH="$$PATH" SYNCKAIROS_CONFIG=$(or $(RUN_DIR),run/$(or $(PORT),3000))/settings $(BUILD)/kairosctl doctor $(if $(HOST),--url=http://$(HOST):$(or $(PORT),3000))
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 

@@ -254,9 +254,8 @@ is_our_family(const char *name)
     return false;
 }
 
-/* Only a warning: the environment is shared with others, whose names may look like ours. */
-static void
-warn_unknown(void)
+void
+conf_strangers(void (*fn)(void *ctx, const char *name, const char *meant), void *ctx)
 {
     for (char **e = environ; e && *e; e++) {
         size_t len = strcspn(*e, "=");
@@ -269,9 +268,17 @@ warn_unknown(void)
         if (!near && !is_our_family(*e))
             continue;
         snprintf(name, sizeof(name), "%.*s", (int)len, *e);
-        log_warn("unknown setting in the environment", LOG_STR("name", name),
-                 LOG_STR("did_you_mean", near ? near->env : ""));
+        fn(ctx, name, near ? near->env : "");
     }
+}
+
+/* Only a warning: the environment is shared with others, whose names may look like ours. */
+static void
+warn_unknown(void *ctx, const char *name, const char *meant)
+{
+    (void)ctx;
+    log_warn("unknown setting in the environment", LOG_STR("name", name),
+             LOG_STR("did_you_mean", meant));
 }
 
 /* The documentation is the same whatever is set. */
@@ -369,7 +376,7 @@ conf_start(int argc, char **argv, const char *component, const char *usage)
     if (print)
         print_and_exit(print, c);
     if (!quiet)
-        warn_unknown();
+        conf_strangers(warn_unknown, NULL);
     buf_fini(&errors);
     return c;
 }

@@ -67,6 +67,7 @@ struct conf {
     int64_t ws_max_open;  /* of a user; 0: any number */
     int64_t max_sessions; /* MAX_SESSIONS_PER_INSTANCE */
     int64_t max_open_files;
+    int64_t web_port; /* PORT: the web server's, on this host */
 };
 
 /*
@@ -78,6 +79,10 @@ struct conf {
  */
 enum rc conf_load(struct conf **out, struct buf *errors) MUSTCHECK;
 void conf_free(struct conf *c);
+
+/* Tell each name of the environment that begins like a setting, or is near one, and is none:
+ * `meant` is the nearest setting or "". Others share the environment: it may be theirs. */
+void conf_strangers(void (*fn)(void *ctx, const char *name, const char *meant), void *ctx);
 
 /* etc/env.example (as="env"), the README table (as="markdown"), or the values in force without
  * secrets (as="values", needs c). Nothing for any other word. */

@@ -392,3 +392,17 @@ metrics_held(enum metric m)
     }
     return sum;
 }
+
+size_t
+metrics_holders(int pids[METRICS_HOLDERS])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; here.area != NULL && i < METRICS_HOLDERS; i++) {
+        int64_t owner = atomic_load(&holder_words(i)[0]);
+
+        if (owner > 0 && is_alive(owner))
+            pids[n++] = (int)(owner >> PID_SHIFT);
+    }
+    return n;
+}

@@ -156,6 +156,9 @@ void metrics_hold_nothing(void);
 
 /* --- reading --- */
 
+/* The living processes that hold something; at most METRICS_HOLDERS. */
+size_t metrics_holders(int pids[METRICS_HOLDERS]);
+
 /* All metrics in the text format of Prometheus, 0.0.4. `asked` has the values of METRIC_ASKED
  * metrics, negative for unknown: then there is no sample. */
 void metrics_render(struct buf *out, const int64_t asked[METRIC__MAX]);

@@ -166,6 +166,27 @@ status_open(const char *path, struct status **out, struct fail *f)
     return rc;
 }
 
+enum rc
+status_view(const char *path, struct status **out, struct fail *f)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int64_t layout = 0;
+    void *page = MAP_FAILED;
+    struct stat st;
+
+    if (fd < 0)
+        return fail_log(f, RC_INTERNAL, "status file %s: %s", path, strerror(errno));
+    if (pread(fd, &layout, sizeof(layout), 0) == sizeof(layout) && layout == our_layout() &&
+        fstat(fd, &st) == 0 && st.st_size == (off_t)file_size())
+        page = mmap(NULL, file_size(), PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (page == MAP_FAILED)
+        return fail_log(f, RC_INTERNAL, "status file %s: of another release", path);
+    *out = xalloc(sizeof(**out));
+    (*out)->page = page;
+    return RC_OK;
+}
+
 void
 status_close(struct status *s)
 {

@@ -17,6 +17,9 @@ struct status; /* opaque */
 /* Open or create the file, and beat once. RC_OK, or RC_INTERNAL when it cannot be mapped or is
  * not ours; then *out is a private page, so that everything works but for the sharing. */
 enum rc status_open(const char *path, struct status **out, struct fail *f) MUSTCHECK;
+/* Look at the file of others, changing nothing; only reading calls may follow. RC_OK, or
+ * RC_INTERNAL: there is none, or of another release. */
+enum rc status_view(const char *path, struct status **out, struct fail *f) MUSTCHECK;
 void status_close(struct status *s);
 
 /* Where the processes of the host count, for metrics_attach: until status_close. */

@@ -9,6 +9,7 @@
 #define CTL_CTL_H
 
 #include "common/rc.h"
+#include <stdbool.h>
 
 struct conf;
 
@@ -16,11 +17,14 @@ struct ctl_command {
     const char *name;
     const char *summary; /* one line of `kairosctl --help`, without a full stop */
     const char *usage;   /* the text of --help, whole lines */
+    bool loads_settings; /* by itself, and says what is wrong with them: run gets no conf */
     /* argv[0] is the name; getopt(3) starts anew. */
     int (*run)(const struct conf *conf, int argc, char **argv);
 };
 
 /* New subcommand: its file, a line here and one in main.c. */
+extern const struct ctl_command ctl_check_config;
+extern const struct ctl_command ctl_doctor;
 extern const struct ctl_command ctl_migrate;
 extern const struct ctl_command ctl_seed;
 extern const struct ctl_command ctl_token;

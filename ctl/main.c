@@ -10,9 +10,7 @@
 #include <sysexits.h>
 
 static const struct ctl_command *const commands[] = {
-    &ctl_migrate,
-    &ctl_seed,
-    &ctl_token,
+    &ctl_check_config, &ctl_doctor, &ctl_migrate, &ctl_seed, &ctl_token,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -55,9 +53,13 @@ run(const struct ctl_command *command, int argc, char **argv)
             fputs(command->usage, stdout);
             return ctl_done();
         }
+    opterr = 0;
+    if (command->loads_settings) {
+        log_setup(LOG_ERROR, LOG_TEXT, "kairosctl");
+        return command->run(NULL, argc, argv);
+    }
     conf = conf_start(1, none, "kairosctl", "");
     log_setup(conf->log_level < LOG_WARN ? conf->log_level : LOG_WARN, LOG_TEXT, "kairosctl");
-    opterr = 0;
     status = command->run(conf, argc, argv);
     conf_free(conf);
     return status;
