@@ -75,3 +75,17 @@ def test_make_install_puts_everything_where_it_says(tmp_path):
     for name in ("web/synckairos.js", "web/demo/chess.html", "api-docs/index.html", "redis.conf", "env.example", "nginx/synckairos-http.conf"):
         assert (share / name).is_file(), name
     assert not list(share.glob("**/package*.json")) and not list(share.glob("**/node_modules"))
+
+
+def test_claims_of_the_security_section_name_their_code_and_test():
+    """Each line of the table: a claim, `file: symbol` where it is kept, `file: test` that shows it."""
+    section = re.search(r"^### What is kept, and where$(.*?)^## ", README, re.M | re.S)[1]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for claim, code, proof in rows:
+        for cell in (code, proof):
+            named = re.findall(r"`([^`: ]+)(?:: ([^`]+))?`", cell)
+            assert named, claim
+            for file, symbol in named:
+                assert (ROOT / file).is_file(), f"{claim}: {file}"
+                assert not symbol or re.search(rf"\b{re.escape(symbol)}\b", (ROOT / file).read_text()), f"{claim}: {file}: {symbol}"
