@@ -76,6 +76,7 @@ change_done(const struct change *c, int64_t now)
     if (c->at_ms % 8 == 0)
         print_stored(",\"snapshot\":");
     buf_char(&out, '}');
+    HOLD(!out.overflow); /* or what is due never ends */
     if (c->type == EVENT_SESSION_DELETED)
         is_there = false;
 }
