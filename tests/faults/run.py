@@ -5,6 +5,7 @@ repeated with its --fault and --seed. The last line is `N passed, N failed`. SLO
 """
 
 import argparse
+import json
 import os
 import pathlib
 import random
@@ -128,6 +129,13 @@ def drained(stack):
     return sum(redis.xlen(key) for key in redis.scan_iter("sk:*:audit")) == 0
 
 
+def recovered(stack):
+    """Whether what Redis has lost was looked after, in every partition."""
+    redis = stack.redis()
+    lives = [redis.hmget(key, "n", "recovered") for key in redis.scan_iter("sk:*:life")]
+    return all(n == done for n, done in lives)
+
+
 def recorded(stack):
     db, found = stack.database(), {}
     for uuid, *rest in rows(db, "SELECT session_id::text, epoch, version, event_type, coalesce(reason, '') FROM sync_events"):
@@ -179,12 +187,14 @@ def strike(stack, crowd, fault, seed):
 def judge(stack, crowd, fault, seed):
     before, after, began, back = strike(stack, crowd, fault, seed)
     history = crowd.leave()
-    until(lambda: drained(stack), 60, every=0.1, say="an empty backlog")
+    until(lambda: drained(stack) and recovered(stack), 60, every=0.1, say="the end of recovery and an empty backlog")
     said = metrics(stack)
     skips = int(metric(said, "synckairos_websocket_slow_client_skips_total"))
     counted = int(metric(said, "synckairos_changes_lost_total"))
     final = final_states(stack, history.uuids.values())
-    judgement = Judgement(history, recorded(stack), final, back, fault.may_lose, counted, skips)
+    records = recorded(stack)
+    crowd.path.with_name("records").write_text(json.dumps(records) + "\n")
+    judgement = Judgement(history, records, final, back, fault.may_lose, counted, skips)
     faults = judgement.all() + fault.also(judgement) + compare(before, after)
     if not fault.resets:
         faults += [f"no answer: {a}" for a in history.answers if a.status == 0][:5]
@@ -226,8 +236,9 @@ def one(name, seed, build):
         kept.mkdir(parents=True)
         if (folder / "run/log").exists():
             shutil.copytree(folder / "run/log", kept / "log")
-        if (folder / "history").exists():
-            shutil.copy(folder / "history", kept)
+        for name in ("history", "records"):
+            if (folder / name).exists():
+                shutil.copy(folder / name, kept)
     for disk in disks:
         disk.close()
     shutil.rmtree(folder, ignore_errors=True)
