@@ -2,7 +2,7 @@
  * /v1/sessions/{id}/events: what has happened to a session, from PostgreSQL. The one request of
  * sync sessions that reads it. Who may read the session may read this, also when it is deleted:
  * judged on the newest snapshot that was recorded, and on the session itself where there is
- * one.
+ * one. Where an id was used more than once, each of its sessions is judged by itself.
  */
 #include "fcgi/api/api.h"
 
@@ -28,12 +28,6 @@ static const struct field events_query[] = {
     { .type = F_END },
 };
 /* clang-format on */
-
-static void
-fini_session(void *s)
-{
-    session_fini(s);
-}
 
 /* "<epoch>:<version>", as put_cursor prints it. */
 static bool
@@ -65,24 +59,38 @@ read_cursor(struct req *rq, struct audit_mark *mark, struct fail *f)
     return fail_set(f, RC_VALIDATION, "Request validation failed");
 }
 
-/* May the caller read it? The session itself is asked when its records do not say yes: there
- * may be none yet, or he has joined since. */
+static bool
+any_is_shown(const struct audit_lives *lives)
+{
+    for (size_t i = 0; i < lives->n; i++)
+        if (lives->life[i].shown)
+            return true;
+    return false;
+}
+
+/* The session itself is asked when its records do not say yes: there may be none yet, or the
+ * caller has joined since. */
 static enum rc
-check_access(struct req *rq, const struct session *recorded, struct fail *f)
+ask_session(struct req *rq, struct audit_lives *lives, struct fail *f)
 {
     const struct store_terms terms = { .caller = &rq->caller };
     struct store_result res = { 0 };
     struct session now;
     enum rc rc;
 
-    if (recorded->id[0] != '\0' &&
-        access_judge(&rq->caller, recorded, COMMAND_NONE) == ACCESS_ALLOWED)
+    if (lives->n > 0 && lives->life[0].shown)
         return RC_OK;
     session_init(&now);
     rc = session_store_get(rq->app->store, rq->params[0], &terms, &now, &res, f);
     rq->server_time_ms = res.server_time_ms;
+    if (rc == RC_OK && lives->n > 0 &&
+        strncmp(lives->life[0].birth, now.epoch, AUDIT_BIRTH_LEN) == 0)
+        lives->life[0].shown = true;
     session_fini(&now);
-    return rc;
+    if (rc != RC_SESSION_NOT_FOUND || !any_is_shown(lives))
+        return rc;
+    fail_reset(f);
+    return RC_OK;
 }
 
 /* ---- the page ---- */
@@ -123,8 +131,9 @@ put_event(struct buf *out, const struct pg_result *page, int row)
 
 static void
 put_page(struct buf *out, const struct pg_result *page, int limit,
-         const struct audit_mark *recorded)
+         const struct audit_lives *lives)
 {
+    const struct audit_life *life = lives->life, *end = life + lives->n;
     int n = pg_rows(page) > limit ? limit : pg_rows(page);
 
     buf_str(out, "{\"events\":[");
@@ -134,9 +143,11 @@ put_page(struct buf *out, const struct pg_result *page, int limit,
         put_event(out, page, row);
     }
     buf_char(out, ']');
-    if (recorded->version != 0)
+    while (life < end && !life->shown)
+        life++;
+    if (life < end)
         buf_printf(out, ",\"recorded_up_to\":{\"epoch\":\"%s\",\"version\":%lld}",
-                   recorded->epoch, (long long)recorded->version);
+                   life->newest.epoch, (long long)life->newest.version);
     if (pg_rows(page) > limit)
         buf_printf(out, ",\"next_cursor\":\"%s:%s\"", pg_text(page, n - 1, AUDIT_EPOCH),
                    pg_text(page, n - 1, AUDIT_VERSION));
@@ -147,26 +158,23 @@ static enum rc
 list(struct req *rq, struct fail *f)
 {
     int limit = (int)body_int(rq->args, "limit", LIMIT_DEFAULT);
-    struct session *recorded = arena_alloc(rq->mem, sizeof(*recorded));
-    struct audit_mark after, newest = { .version = 0 };
     const struct pg_result *page;
-    bool found;
-    enum rc rc = read_cursor(rq, &after, f);
+    struct audit_lives lives;
+    struct audit_query q = { .id = rq->params[0], .lives = &lives, .limit = limit + 1 };
+    enum rc rc = read_cursor(rq, &q.after, f);
 
-    session_init(recorded);
-    arena_defer(rq->mem, fini_session, recorded);
     if (rc == RC_OK)
         rc = gate_limit_settle(rq, f);
     if (rc == RC_OK)
-        rc = audit_head(rq->app->pg, rq->params[0], &found, &newest, recorded, f);
+        rc = audit_lives(rq->app->pg, q.id, &rq->caller, &lives, f);
     if (rc == RC_OK)
-        rc = check_access(rq, recorded, f);
+        rc = ask_session(rq, &lives, f);
     /* One more than asked for tells whether there is a next page. */
     if (rc == RC_OK)
-        rc = audit_page(rq->app->pg, rq->mem, rq->params[0], &after, limit + 1, &page, f);
+        rc = audit_page(rq->app->pg, rq->mem, &q, &page, f);
     if (rc != RC_OK)
         return rc;
-    put_page(reply_data(rq, 200), page, limit, &newest);
+    put_page(reply_data(rq, 200), page, limit, &lives);
     reply_header(rq, "Cache-Control", "no-cache");
     return RC_OK;
 }

@@ -199,3 +199,40 @@ def test_a_private_session_hides_its_events_also_after_deletion(make_stack):
     until(lambda: len(told("owner").json()["data"]["events"]) == 2, 10)
     assert told("owner").json()["data"]["events"][0]["actor"] == "owner"
     assert told("stranger").status_code == 404
+
+
+def test_a_new_session_of_an_old_id_shows_what_was_before_only_to_those_who_could_read_that(make_stack):
+    stack = make_stack(POSTGRES="on", AUTH_REQUIRED=True)
+    stack.database().close()
+    sessions = f"{stack.base_url}/v1/sessions"
+    body = {"session_id": str(uuid.uuid4()), "sync_mode": "global", "total_time_ms": 60000}
+    url = f"{sessions}/{body['session_id']}"
+
+    def send(method, path, sub, **more):
+        answer = requests.request(method, path, headers=bearer(sub), timeout=10, **more)
+        assert answer.status_code in (201, 204), answer.text
+
+    def told(sub, **params):
+        return requests.get(url + "/events", params=params, headers=bearer(sub), timeout=10)
+
+    def actors(sub):
+        return [e["actor"] for e in told(sub).json()["data"]["events"]]
+
+    send("POST", sessions, "one", json={**body, "metadata": {"visibility": "private"}})
+    send("DELETE", url, "one")
+    send("POST", sessions, "two", json=body)
+    until(lambda: "two" in actors("one"), 10, say="records")
+    assert actors("one") == ["one", "one", "two"]
+    assert actors("two") == ["two"]
+    assert actors("stranger") == ["two"]
+    last = told("one", limit=1).json()["data"]
+    assert told("two", cursor=last["next_cursor"]).json()["data"]["events"][0]["actor"] == "two"
+    send("DELETE", url, "two")
+    send("POST", sessions, "three", json={**body, "metadata": {"visibility": "private"}})
+    until(lambda: "three" in actors("three"), 10, say="records")
+    assert actors("three") == ["two", "two", "three"]
+    assert actors("one") == ["one", "one", "two", "two"]
+    page = told("stranger").json()["data"]
+    assert [e["actor"] for e in page["events"]] == ["two", "two"]
+    assert page["recorded_up_to"]["epoch"] == page["events"][-1]["epoch"]
+    assert page["recorded_up_to"]["version"] == page["events"][-1]["version"] == 2
