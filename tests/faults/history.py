@@ -6,6 +6,7 @@ and the final states, and each broken promise becomes a sentence in the list tha
 
 import bisect
 import collections
+import os
 import re
 
 COMMANDS = {
@@ -21,7 +22,7 @@ COMMANDS = {
 DOUBT = {"-", "WORKER_UNAVAILABLE", "OUTCOME_UNKNOWN"}
 # Reasons of changes that nobody sent a command for.
 BY_ITSELF = {"timeout", "recovery", "idle", "all_gone"}
-FRESH_US = 2_000_000
+FRESH_US = int(2_000_000 * max(1, float(os.environ.get("SLOW", "1"))))
 
 Answer = collections.namedtuple(
     "Answer", "sent at player session op key given status code retry epoch version state cycle"
@@ -161,6 +162,7 @@ class Judgement:
         for check in (
             self.records_are_whole,
             self.answers_make_sense,
+            self.reads_do_not_go_back,
             self.answered_is_in_effect,
             self.nothing_happened_by_itself,
             self.what_was_shown_is_true,
@@ -201,6 +203,26 @@ class Judgement:
             elif a.status not in (0, 200, 201, 204, 404, 409, 503):
                 if not (a.status == 400 and a.op in "SRPB"):
                     self.blame(f"an answer that makes no sense: {a}")
+
+    def reads_do_not_go_back(self):
+        """What is asked after somebody was answered is answered with that state or a later one."""
+        seen, by_session = set(), collections.defaultdict(list)
+        for a in self.history.answers:
+            repeated = a.key and (a.player, a.key) in seen
+            seen.add((a.player, a.key))
+            if not repeated:
+                by_session[a.session].append(a)
+        for n, answers in by_session.items():
+            told = iter(sorted((a for a in answers if a.epoch), key=lambda a: a.at))
+            last, newest = next(told, None), None
+            for a in sorted(answers, key=lambda a: a.sent):
+                while last and last.at < a.sent:
+                    newest = max(newest or ("", 0), (last.epoch, last.version))
+                    last = next(told, None)
+                if a.epoch and newest and (a.epoch, a.version) < newest:
+                    self.blame(f"after {newest} was told: {a}")
+                elif a.status == 404 and newest and self.history.kinds[n] != "c" and not self.may_lose:
+                    self.blame(f"nobody deleted it: {a}")
 
     def _epoch_now(self, session):
         state = self.final[self.history.uuids[session]]
@@ -269,6 +291,9 @@ class Judgement:
                 if not self._is_true(trail, m):
                     self.blame(f"watcher {socket.watcher} was shown what never was: {m}")
                     break
+        for a in self.history.answers:
+            if a.op == "G" and a.epoch and not self._is_true(self.trails[a.session], a):
+                self.blame(f"what never was: {a}")
 
     def _is_true(self, trail, m):
         if (m.epoch, m.version) in trail.records:

@@ -29,6 +29,7 @@ from strikes import FAULTS, Disk, Strike, now_us  # noqa: E402
 
 GUARDED, KEYED, CHURNING, IDLE, TICKING, WATCHERS, SHARE = 20, 12, 4, 8, 8, 500, 55
 GROWN_BYTES = 24 << 20
+DAY_MS = 86_400_000
 
 
 class Crowd:
@@ -114,14 +115,25 @@ def metrics(stack):
     return requests.get(f"{stack.base_url}/metrics", timeout=10 * SLOW).text
 
 
+def time_adds_up(state):
+    """Whoever was killed when: what was used and what is left are what there was."""
+    if state["sync_mode"] != "per_participant":
+        return []
+    people = state["participants"]
+    total = sum(one["time_used_ms"] + one["total_time_ms"] for one in people)
+    return [] if total == DAY_MS * len(people) else [f"time does not add up: {state}"]
+
+
 def final_states(stack, uuids):
-    found, http = {}, requests.Session()
+    """uuid -> State or None, and what is wrong with them."""
+    found, faults, http = {}, [], requests.Session()
     for uuid in uuids:
         answer = http.get(f"{stack.base_url}/v1/sessions/{uuid}", timeout=10 * SLOW)
         assert answer.status_code in (200, 404), answer.text
         state = answer.json().get("data")
         found[uuid] = state and State(state["epoch"], state["version"], state["status"])
-    return found
+        faults += time_adds_up(state) if state else []
+    return found, faults
 
 
 def drained(stack):
@@ -191,11 +203,11 @@ def judge(stack, crowd, fault, seed):
     said = metrics(stack)
     skips = int(metric(said, "synckairos_websocket_slow_client_skips_total"))
     counted = int(metric(said, "synckairos_changes_lost_total"))
-    final = final_states(stack, history.uuids.values())
+    final, wrong = final_states(stack, history.uuids.values())
     records = recorded(stack)
     crowd.path.with_name("records").write_text(json.dumps(records) + "\n")
     judgement = Judgement(history, records, final, back, fault.may_lose, counted, skips)
-    faults = judgement.all() + fault.also(judgement) + compare(before, after)
+    faults = judgement.all() + wrong[:3] + fault.also(judgement) + compare(before, after)
     if not fault.resets:
         faults += [f"no answer: {a}" for a in history.answers if a.status == 0][:5]
     faults += [f"left in Redis: {key}" for key in left_behind(stack, history.uuids.values())[:5]]

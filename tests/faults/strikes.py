@@ -131,9 +131,9 @@ def broadcaster_killed(s):
 def redis_killed(s):
     """A log that is just being synced is written to late, so kill -9 may lose what was answered."""
     for _ in range(s.random.choice([1, 1, 2])):
-        old = s.stack.kill("redis")
-        s.stack.wait_restarted("redis", old, 20)
-        back = s.redis_answers()
+        s.redis_down()
+        s.nap(0, 1.5)
+        back = s.redis_up()
     return back
 
 
@@ -141,8 +141,29 @@ def redis_killed(s):
 def postgres_killed(s):
     for pid in tree(s.stack.pid("postgres")):
         s.stack.expected.add(pid)
+    s.stack.hold("postgres")
     old = s.stack.kill("postgres")
+    s.nap(0, 3)
+    s.stack.release("postgres")
     s.stack.wait_restarted("postgres", old, 30)
+    return now_us()
+
+
+@fault(resets=True)
+def web_server_killed(s):
+    return s.restarted("nginx", s.stack.kill("nginx"))
+
+
+@fault(may_lose=True, exits=("postgres",))
+def all_killed(s):
+    """But the web server: the power of a host whose disks are safe."""
+    names = ["redis", "postgres", "fcgi", *s.stack.broadcasters()]
+    s.stack.expected.update(s.workers())
+    old = {name: s.stack.kill(name) for name in s.random.sample(names, len(names))}
+    for name, pid in old.items():
+        s.stack.wait_restarted(name, pid, 30)
+    s.redis_answers(30)
+    s.stack.wait_ready(20)
     return now_us()
 
 

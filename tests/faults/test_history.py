@@ -94,6 +94,18 @@ def test_a_command_left_in_doubt_may_have_happened():
 
 BAD = {
     "an answered change without a record": (dict(records=RECORDS[:3], final=State(OLD, 3, "running")), "not in effect"),
+    "a read of what was before": (
+        dict(lines=[*GOOD, f"A {10 * S} {10 * S + 9} 1 0 G - 4 200 - 0 0 3 r 2"]),
+        "was told",
+    ),
+    "a read of what never was": (
+        dict(lines=[*GOOD, f"A {10 * S} {10 * S + 9} 1 0 G - 4 200 - 0 0 5 r 2"]),
+        "what never was: Answer",
+    ),
+    "a session that nobody deleted": (
+        dict(lines=[*GOOD, f"A {10 * S} {10 * S + 9} 1 0 G - 4 404 SESSION_NOT_FOUND 0 -1 -1 - -1"]),
+        "nobody deleted it",
+    ),
     "a hole in the records": (dict(records=RECORDS[:2] + RECORDS[3:]), "not recorded"),
     "a record that is there twice": (dict(records=[*RECORDS, RECORDS[2]]), "recorded twice"),
     "a record of something else": (
