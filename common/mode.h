@@ -53,7 +53,7 @@ struct mode_ops {
 
 extern const struct mode_ops mode_per_group; /* mode_group.c */
 
-/* The functions of a mode; NULL when it is not built. */
+/* The functions of a mode; NULL of MODE_UNSET. */
 const struct mode_ops *mode_ops(enum sync_mode mode);
 
 /* Order of turns: participant_index, then the place in the list. */

@@ -320,7 +320,7 @@ const struct route session_routes[] = {
     { METHOD_POST,   ONE "/resume",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       resume,   200, ANSWER_SESSION, "Sessions", "Let the clock of a paused session run on" },
     { METHOD_POST,   ONE "/complete", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       complete, 200, ANSWER_SESSION, "Sessions", "End a session; without effect on one that has ended" },
     { METHOD_POST,   ONE "/cancel",   AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       cancel,   200, ANSWER_SESSION, "Sessions", "Call a session off that has not ended" },
-    { METHOD_POST,   ONE "/participants",       AUTH_SYNC, LIMIT_GENERAL, participant_add_fields,    NULL, add,    201, ANSWER_SESSION, "Sessions", "Add a participant, who comes last" },
+    { METHOD_POST,   ONE "/participants",       AUTH_SYNC, LIMIT_GENERAL, participant_add_fields,    NULL, add,    201, ANSWER_SESSION, "Sessions", "Add a participant; last in the rotation, unless the body says otherwise" },
     { METHOD_PATCH,  ONE "/participants/{pid}", AUTH_SYNC, LIMIT_GENERAL, participant_adjust_fields, NULL, adjust, 200, ANSWER_SESSION, "Sessions", "Correct the clock of a participant, with a reason" },
     { METHOD_DELETE, ONE "/participants/{pid}", AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       remove_,  200, ANSWER_SESSION, "Sessions", "Remove a participant, who then takes no more turns" },
     { METHOD_DELETE, ONE,             AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       delete_,  204, ANSWER_NOTHING, "Sessions", "Delete a session, existing or not" },

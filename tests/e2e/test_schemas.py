@@ -1,6 +1,7 @@
 """The schemas of /api-docs.json and /asyncapi.json say something: for each one a value that it lets pass, with one member removed, one
 added or one of another kind, is refused."""
 import pathlib
+import re
 
 import jsonschema
 import pytest
@@ -152,6 +153,13 @@ def test_references_of_asyncapi_lead_somewhere_and_every_schema_is_one(stack):
         jsonschema.Draft202012Validator.check_schema(message["payload"])
     operations = document.doc["operations"]
     assert set(operations) == set(document.doc["components"]["messages"]) == set(document.doc["channels"]["ws"]["messages"])
+
+
+def test_asyncapi_says_with_which_codes_a_socket_is_closed(stack):
+    source = (pathlib.Path(__file__).parents[2] / "broadcaster" / "client.c").read_text()
+    codes = set(re.findall(r"\{ (\d{4}), WS_END_", source))
+    said = describe(stack)[1]["info"]["description"].split("**Closed with**")[1].split("\n\n")[0]
+    assert {"1000", "4401"} <= codes == set(re.findall(r"\b\d{4}\b", said))
 
 
 def test_a_state_looks_the_same_in_openapi_and_asyncapi(stack):
