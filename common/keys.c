@@ -236,3 +236,56 @@ keys_channel_id(const char *channel, size_t len, char id[ID_LEN + 1])
     id_lower(tail, id);
     return true;
 }
+
+/* The prefix as a pattern that means just itself. */
+static struct key
+pattern(const char *prefix, const char *rest)
+{
+    char plain[2 * KEY_MAX];
+    size_t n = 0;
+
+    for (const char *p = prefix; *p != '\0' && n + 2 < sizeof(plain); p++) {
+        if (strchr("*?[]^\\-", *p) != NULL)
+            plain[n++] = '\\';
+        plain[n++] = *p;
+    }
+    plain[n] = '\0';
+    return make_key("%s%s", plain, rest);
+}
+
+struct key
+keys_every_channel(const char *prefix)
+{
+    return pattern(prefix, "{s*}:ch:*");
+}
+
+struct key
+keys_every_key(const char *prefix)
+{
+    return pattern(prefix, "*");
+}
+
+int
+keys_partition_of(const char *prefix, const char *key, size_t len)
+{
+    size_t skip = strlen(prefix);
+    int n;
+
+    if (len < skip + 6 || memcmp(key, prefix, skip) != 0) /* {sNN}: */
+        return -1;
+    key += skip;
+    if (memcmp(key, "{s", 2) != 0 || key[2] < '0' || key[2] > '9' || key[3] < '0' ||
+        key[3] > '9' || memcmp(key + 4, "}:", 2) != 0)
+        return -1;
+    n = (key[2] - '0') * 10 + key[3] - '0';
+    return n < KEYS_PARTITIONS ? n : -1;
+}
+
+bool
+keys_is_passing(const char *prefix, const char *key, size_t len)
+{
+    int partition = keys_partition_of(prefix, key, len);
+    struct key k = partition < 0 ? keys_timekeeper(prefix) : keys_lease(prefix, partition);
+
+    return k.len == len && memcmp(k.s, key, len) == 0;
+}

@@ -65,4 +65,15 @@ struct key keys_timekeeper(const char *prefix);
 /* The session id at the end of a channel name; false when it is no session channel. */
 bool keys_channel_id(const char *channel, size_t len, char id[ID_LEN + 1]);
 
+/* --- for those who look at everything --- */
+
+/* Patterns, as PSUBSCRIBE and SCAN take them: the channels of all sessions, and all our keys.
+ */
+struct key keys_every_channel(const char *prefix);
+struct key keys_every_key(const char *prefix);
+/* The partition of a key that begins with the prefix; -1 when it is of none. */
+int keys_partition_of(const char *prefix, const char *key, size_t len);
+/* Whether it belongs to programs that run and not to sessions: a lease, a sign of life. */
+bool keys_is_passing(const char *prefix, const char *key, size_t len);
+
 #endif

@@ -429,3 +429,34 @@ redis_run(struct redis *r, struct redis_batch *b, struct fail *f)
         leave_wrong_server(r, b);
     return rc;
 }
+
+enum rc
+redis_next(struct redis *r, struct redis_batch *b, int64_t wait_ms, const redisReply **out,
+           struct fail *f)
+{
+    int64_t deadline_ms = clock_mono_ms() + wait_ms;
+    const char *error = "not connected";
+
+    *out = NULL;
+    if (r->ctx)
+        redis_batch_pool(b, r->ctx->reader);
+    while (r->ctx) {
+        void *reply = NULL;
+        ssize_t n;
+
+        error = io_text[IO_GARBLED];
+        if (redisReaderGetReply(r->ctx->reader, &reply) != REDIS_OK)
+            break;
+        *out = reply;
+        if (reply || clock_mono_ms() >= deadline_ms)
+            return RC_OK;
+        n = recv(r->ctx->fd, r->in, sizeof(r->in), 0);
+        error = io_text[IO_CLOSED];
+        if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+            break;
+        if (n > 0 && redisReaderFeed(r->ctx->reader, r->in, (size_t)n) != REDIS_OK)
+            break;
+    }
+    hang_up(r);
+    return fail_log(f, RC_STORE_UNAVAILABLE, "redis: %s", error);
+}

@@ -73,6 +73,15 @@ enum rc redis_batch_check(const struct redis_batch *b, int place, struct fail *f
  */
 enum rc redis_run(struct redis *r, struct redis_batch *b, struct fail *f) MUSTCHECK;
 
+/*
+ * After a SUBSCRIBE or PSUBSCRIBE: the next message that the server sends by itself, in the
+ * memory of `b`, which is cleared by the caller after a message and not otherwise: half of one
+ * may lie there. NULL when none came for `wait_ms`. RC_OK, or RC_STORE_UNAVAILABLE: the
+ * connection is closed, and with it what was subscribed to.
+ */
+enum rc redis_next(struct redis *r, struct redis_batch *b, int64_t wait_ms,
+                   const struct redisReply **out, struct fail *f) MUSTCHECK;
+
 /* Microseconds since epoch from a TIME reply; -1 when it is none. */
 int64_t redis_time_us(const struct redisReply *reply);
 

@@ -24,9 +24,12 @@ struct ctl_command {
 
 /* New subcommand: its file, a line here and one in main.c. */
 extern const struct ctl_command ctl_check_config;
+extern const struct ctl_command ctl_cleanup;
 extern const struct ctl_command ctl_doctor;
 extern const struct ctl_command ctl_migrate;
 extern const struct ctl_command ctl_seed;
+extern const struct ctl_command ctl_sessions;
+extern const struct ctl_command ctl_tail;
 extern const struct ctl_command ctl_token;
 
 /* "kairosctl: <text>" on stderr. */

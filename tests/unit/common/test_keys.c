@@ -144,6 +144,36 @@ test_channel_id(void **state)
     assert_false(keys_channel_id(bad, strlen(bad), id)); /* not where this session lives */
 }
 
+static void
+test_patterns_take_the_prefix_as_it_is(void **state)
+{
+    (void)state;
+    assert_string_equal(keys_every_channel("sk:").s, "sk:{s*}:ch:*");
+    assert_string_equal(keys_every_key("a[b*?]\\:").s, "a\\[b\\*\\?\\]\\\\:*");
+}
+
+static void
+test_a_key_tells_its_partition_and_whether_it_passes(void **state)
+{
+    struct key session = keys_session("x:", "11111111-1111-4111-8111-111111111111");
+    struct key lease = keys_lease("x:", 7), seen = keys_timekeeper("x:"), own;
+    static const char *const others[] = { "x:{s64}:audit", "x:{s1}:audit", "y:{s01}:audit",
+                                          "x:{t01}:audit", "x:{s01}audit", "x:" };
+
+    (void)state;
+    own = keys_owned("x:", "ann");
+    assert_int_equal(keys_partition_of("x:", session.s, session.len),
+                     keys_partition("11111111-1111-4111-8111-111111111111"));
+    assert_int_equal(keys_partition_of("x:", lease.s, lease.len), 7);
+    assert_int_equal(keys_partition_of("x:", own.s, own.len), -1);
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        assert_int_equal(keys_partition_of("x:", others[i], strlen(others[i])), -1);
+    assert_true(keys_is_passing("x:", lease.s, lease.len));
+    assert_true(keys_is_passing("x:", seen.s, seen.len));
+    assert_false(keys_is_passing("x:", session.s, session.len));
+    assert_false(keys_is_passing("x:", own.s, own.len));
+}
+
 int
 main(void)
 {
@@ -156,6 +186,8 @@ main(void)
         cmocka_unit_test(test_limit_keys),
         cmocka_unit_test(test_longest_fit),
         cmocka_unit_test(test_channel_id),
+        cmocka_unit_test(test_patterns_take_the_prefix_as_it_is),
+        cmocka_unit_test(test_a_key_tells_its_partition_and_whether_it_passes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
