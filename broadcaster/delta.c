@@ -29,6 +29,7 @@ delta_begin(struct delta *d, const struct session *s, int64_t at_ms)
     d->version = s->version;
     d->active = s->active;
     d->runs = s->status == STATUS_RUNNING;
+    d->timed_out = s->last_timeout.version != 0;
     d->clock_ms = session_clock(s, at_ms);
     buf_clear(&d->before);
     session_json_minimal(&d->before, s, at_ms);
@@ -103,7 +104,16 @@ lines_of(struct delta *d, const struct session *s, const struct event *ev)
     }
 }
 
-void
+/* In what is new, null would be taken for a member that goes (RFC 7396, section 1). Of all that
+ * changes, only the caller's own penalty can hold one; a text with that word costs little. */
+static bool
+brings_null(const struct delta *d, const struct session *s)
+{
+    return !d->timed_out && s->last_timeout.version != 0 &&
+           strstr(s->on_timeout.penalty, "null") != NULL;
+}
+
+bool
 delta_end(struct delta *d, const struct event *ev, const struct session *s)
 {
     memset(&d->part, 0, sizeof(d->part));
@@ -119,6 +129,7 @@ delta_end(struct delta *d, const struct event *ev, const struct session *s)
     buf_clear(&d->after);
     session_json_minimal(&d->after, s, ev->server_time_ms);
     assert(!d->after.overflow);
+    return !brings_null(d, s);
 }
 
 /* --- the patch --- */

@@ -10,6 +10,7 @@
 #define BROADCASTER_DELTA_H
 
 #include "common/buf.h"
+#include "common/rc.h"
 #include "common/session_json.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@ struct delta {
     struct buf before, after; /* without participants and groups */
     int32_t active;
     bool runs;
+    bool timed_out; /* it had a last_timeout */
     int64_t clock_ms;
     struct session_part part; /* what has changed */
 };
@@ -31,8 +33,8 @@ void delta_fini(struct delta *d);
 /* The state before the change, as it was pushed with server time at_ms. */
 void delta_begin(struct delta *d, const struct session *s, int64_t at_ms);
 /* The change `ev` has made `s` of it. Then d->version (the one before), d->part and
- * delta_patch say what is different. */
-void delta_end(struct delta *d, const struct event *ev, const struct session *s);
+ * delta_patch say what is different. False: a merge patch has no words for that. */
+bool delta_end(struct delta *d, const struct event *ev, const struct session *s) MUSTCHECK;
 /* Append the RFC 7396 merge patch between two objects as JSON text without blanks: null for
  * members that are gone, objects member by member. Members that run by themselves are always
  * in it. */

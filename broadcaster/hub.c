@@ -47,7 +47,7 @@ apply(struct hub *h, struct watch *w, enum watch_step step, const struct event *
         return;
     }
     if (is_delta)
-        delta_end(&h->delta, ev, &w->s);
+        is_delta = delta_end(&h->delta, ev, &w->s);
     hub_push_state(h, w, STATE_UPDATE, is_delta ? &h->delta : NULL);
     if (ev->reason == REASON_TIMEOUT)
         hub_push_timeout(h, w, ev);

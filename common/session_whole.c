@@ -83,7 +83,7 @@ session_fields_done(struct session *s, struct fail *f)
     if (s->id[0] == '\0')
         return fail_log(f, RC_STATE_UNREADABLE, "no header");
     if (mode_ops(s->mode) == NULL)
-        return fail_log(f, RC_STATE_UNREADABLE, "mode %d is not built", (int)s->mode);
+        return fail_log(f, RC_STATE_UNREADABLE, "no such mode: %d", (int)s->mode);
     if (s->n == 0 && mode_ops(s->mode)->has_turns)
         return fail_log(f, RC_STATE_UNREADABLE, "no participants");
     for (size_t k = 0; k < s->n; k++)

@@ -221,7 +221,7 @@ one_step(struct delta *d, struct life *l, struct json_object **held, int64_t *at
         life_encode(l, false);
         assert_int_equal(event_decode(l->event.data, l->event.len, &ev, NULL), RC_OK);
         delta_begin(d, &before, *at_ms);
-        delta_end(d, &ev, &l->s);
+        assert_true(delta_end(d, &ev, &l->s));
         buf_init(&out, 1024 * 1024);
         protocol_delta(&out, &l->s, d, l->now);
         delta = json_tokener_parse(buf_cstr(&out));
@@ -288,7 +288,7 @@ only_the_changed_are_in_it(void **state)
     delta_begin(&d, &before, l.now);
     life_do(&l, COMMAND_SWITCH);
     assert_int_equal(event_decode(l.event.data, l.event.len, &ev, NULL), RC_OK);
-    delta_end(&d, &ev, &l.s);
+    assert_true(delta_end(&d, &ev, &l.s));
     buf_init(&out, 100000);
     protocol_delta(&out, &l.s, &d, l.now);
     json = json_tokener_parse(buf_cstr(&out));
@@ -370,6 +370,35 @@ when_versions_do_not_follow_it_is_state_sync(void **state)
     life_end(&other);
 }
 
+/* A merge patch would take the null for a member that goes. */
+static void
+what_a_patch_cannot_say_is_state_sync(void **state)
+{
+    struct life l;
+    struct fake *a, *b;
+
+    (void)state;
+    life_begin(&l, 1);
+    l.s.on_timeout.type = TIMEOUT_NOTIFY;
+    memcpy(l.s.on_timeout.penalty, "{\"p\":null}", sizeof("{\"p\":null}"));
+    a = join_delta(&l);
+    b = join_live(&l);
+    life_do(&l, COMMAND_START);
+    feed(&l);
+    life_expire(&l);
+    feed(&l);
+    assert_string_equal(got(a), "STATE_DELTA:2 STATE_SYNC:3 TIME_EXPIRED:3");
+    assert_string_equal(got(b), "STATE_UPDATE:2 STATE_UPDATE:3 TIME_EXPIRED:3");
+    life_do(&l, COMMAND_SWITCH);
+    feed(&l);
+    life_expire(&l);
+    feed(&l); /* the same penalty again is not in it */
+    assert_string_equal(got(a), "STATE_DELTA:4 STATE_DELTA:5 TIME_EXPIRED:5");
+    leave(a);
+    leave(b);
+    life_end(&l);
+}
+
 static void
 a_slow_one_gets_state_sync(void **state)
 {
@@ -411,6 +440,7 @@ main(void)
         cmocka_unit_test(only_the_changed_are_in_it),
         TEST(deltas_go_to_those_who_asked),
         TEST(when_versions_do_not_follow_it_is_state_sync),
+        TEST(what_a_patch_cannot_say_is_state_sync),
         TEST(a_slow_one_gets_state_sync),
     };
 
