@@ -105,6 +105,7 @@ put(BIO *bio, const char *s, size_t len)
 static BIO *
 new_bio(const struct web_url *url)
 {
+    char host[sizeof(url->host)]; /* OpenSSL's macros want what may be written to */
     SSL_CTX *ctx;
     SSL *ssl = NULL;
     BIO *bio;
@@ -121,8 +122,9 @@ new_bio(const struct web_url *url)
     if (bio == NULL)
         return NULL;
     BIO_get_ssl(bio, &ssl);
-    SSL_set_tlsext_host_name(ssl, url->host);
-    SSL_set1_host(ssl, url->host);
+    memcpy(host, url->host, sizeof(host));
+    SSL_set_tlsext_host_name(ssl, host);
+    SSL_set1_host(ssl, host);
     return bio;
 }
 
@@ -130,11 +132,12 @@ static BIO *
 dial(const struct web_url *url, struct web_answer *a)
 {
     BIO *bio = new_bio(url);
+    struct web_url to = *url; /* as above */
 
     signal(SIGPIPE, SIG_IGN);
     if (bio != NULL) {
-        BIO_set_conn_hostname(bio, url->host);
-        BIO_set_conn_port(bio, url->port);
+        BIO_set_conn_hostname(bio, to.host);
+        BIO_set_conn_port(bio, to.port);
         if (BIO_do_connect_retry(bio, WEB_MS / 1000, NAP_MS) == 1)
             return bio;
     }
