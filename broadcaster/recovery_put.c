@@ -7,6 +7,7 @@
 #include "common/pg.h"
 #include "common/redis.h"
 #include "common/session.h"
+#include "common/session_mine.h"
 #include "common/session_row.h"
 #include "lua_scripts.h"
 #include "recovery_fold.h"
@@ -39,6 +40,7 @@ recovery_putter_new(const struct conf *conf, struct redis *redis, struct pg *pg)
     p->redis = redis;
     p->pg = pg;
     p->batch = redis_batch_new();
+    p->names = redis_batch_new();
     p->send = redis_batch_new();
     return p;
 }
@@ -49,6 +51,7 @@ recovery_putter_free(struct recovery_putter *p)
     if (p == NULL)
         return;
     redis_batch_free(p->batch);
+    redis_batch_free(p->names);
     redis_batch_free(p->send);
     free(p);
 }
@@ -246,8 +249,12 @@ put_one(struct recovery_putter *p, const char *id, int place, int64_t life, stru
     goes = there.epoch[0] == '\0'
                ? !recorded.is_deletion && !sync_status_is_terminal(recorded.s.status)
                : recovery_mark_is_before(&there, &recorded.mark);
-    if (rc == RC_OK && goes)
+    if (rc == RC_OK && goes) {
+        if (!recorded.is_deletion && recorded.s.owner[0] != '\0')
+            session_mine_put_back(p->names, p->conf->key_prefix, recorded.s.owner, id,
+                                  recorded.s.created_at);
         ask_put(p, id, &there, life, &recorded);
+    }
     session_fini(&recorded.s);
     if (rc != RC_STATE_UNREADABLE)
         return rc;
@@ -265,6 +272,7 @@ recovery_put(struct recovery_putter *p, const struct recovery_id *id, size_t n,
 
     *done = 0;
     redis_batch_clear(p->batch);
+    redis_batch_clear(p->names);
     redis_batch_clear(p->send);
     for (size_t i = 0; i < n; i++)
         recovery_mark_ask(p, id[i].s);
@@ -273,7 +281,11 @@ recovery_put(struct recovery_putter *p, const struct recovery_id *id, size_t n,
         rc = put_one(p, id[i].s, (int)i, lives[keys_partition(id[i].s)], f);
     if (rc != RC_OK || redis_batch_count(p->send) == 0)
         return rc;
-    rc = redis_run(p->redis, p->send, f);
+    /* Names first, as for a creation: a session is never without one. */
+    if (redis_batch_count(p->names) > 0)
+        rc = redis_run(p->redis, p->names, f);
+    if (rc == RC_OK)
+        rc = redis_run(p->redis, p->send, f);
     for (int i = 0; i < redis_batch_count(p->send) && rc == RC_OK; i++) {
         rc = redis_batch_check(p->send, i, f);
         if (rc == RC_OK && redis_batch_reply(p->send, i)->integer == 1)

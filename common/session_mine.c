@@ -26,6 +26,18 @@ session_mine_put(struct redis_batch *b, const char *prefix, const char *owner, c
                               NULL);
 }
 
+void
+session_mine_put_back(struct redis_batch *b, const char *prefix, const char *owner,
+                      const char *id, int64_t created_at)
+{
+    struct key key = keys_owned(prefix, owner);
+    char lower[ID_LEN + 1];
+
+    id_lower(id, lower);
+    redis_batch_add(b, "ZADD %s NX %lld %s", key.s, (long long)created_at, lower);
+    redis_batch_add(b, "EXPIRE %s " TTL_S, key.s);
+}
+
 /* --- cursors: the score and the id behind which to go on --- */
 
 struct mark {

@@ -41,6 +41,13 @@ enum rc session_store_mine(struct session_store *st, const struct store_mine *q,
                            const struct store_rider *rider, struct store_read *out, size_t *n,
                            char next[MINE_CURSOR_MAX], struct fail *f) MUSTCHECK;
 
+/* --- for broadcaster/recovery_put.c --- */
+
+/* Add the name of a session that is put back, two commands: in its old place, by its creation.
+ */
+void session_mine_put_back(struct redis_batch *b, const char *prefix, const char *owner,
+                           const char *id, int64_t created_at);
+
 /* --- for session_store.c --- */
 
 /* Add the name of a session to a batch; its place. `anew`: also when it is there already. */

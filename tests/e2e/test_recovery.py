@@ -14,6 +14,7 @@ import requests
 from load import eventually
 from postgres import rows
 from stack import free_port, until
+from tokens import bearer
 
 pytestmark = pytest.mark.alone
 
@@ -196,6 +197,26 @@ def test_flushall_is_recovered_from_too(own):
     drained(own)
     own.redis().flushall()
     eventually(lambda: without_clock(get(own, session_id)) == without_clock(before), 20)
+
+
+def test_the_owner_finds_his_sessions_again(make_stack):
+    stack = make_stack(POSTGRES="on", BROADCASTERS="2", AUTH_REQUIRED=True)
+    stack.database().close()
+    looked_after(stack)
+    url = f"{stack.base_url}/v1/sessions"
+    for _ in range(3):
+        body = {"session_id": str(uuid.uuid4()), "sync_mode": "global", "total_time_ms": HOUR}
+        assert requests.post(url, json=body, headers=bearer("ann"), timeout=10).status_code == 201
+
+    def mine():
+        answer = requests.get(url, headers=bearer("ann"), timeout=10)
+        return [one["session_id"] for one in answer.json()["data"]["sessions"]] if answer.status_code == 200 else None
+
+    before = mine()
+    assert len(before) == 3
+    drained(stack)
+    empty(stack)
+    eventually(lambda: mine() == before, 20)
 
 
 def test_a_session_created_anew_meanwhile_is_left_alone(own):
