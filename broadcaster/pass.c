@@ -233,16 +233,19 @@ seat(struct passes *p, struct ask *ask, size_t i, enum seat_verdict verdict)
         give_back(p, ask->who[i]);
 }
 
-/* Who left, and that we are here. */
+static void
+put_beat(struct passes *p, struct redis_batch *b)
+{
+    if (p->beat_ms != 0 || !seats_are_on(&p->seats))
+        return;
+    seat_beat(&p->seats, b);
+    p->beat_ms = p->calls.now_ms(p->calls.ctx) + SEAT_BEAT_MS;
+}
+
+/* Who left. */
 static void
 put_seats(struct passes *p, struct redis_batch *b)
 {
-    if (!seats_are_on(&p->seats))
-        return;
-    if (p->beat_ms == 0) {
-        seat_beat(&p->seats, b);
-        p->beat_ms = p->calls.now_ms(p->calls.ctx) + SEAT_BEAT_MS;
-    }
     for (size_t at = 0; at < p->gone.len; at += strlen(p->gone.data + at) + 1)
         seat_close(&p->seats, b, p->gone.data + at);
     buf_clear(&p->gone);
@@ -316,6 +319,7 @@ passes_pump(struct passes *p)
     ask->p = p;
     memcpy(ask->owner, p->seats.owner, sizeof(ask->owner));
     ask->batch = redis_batch_new();
+    put_beat(p, ask->batch);
     while (p->waiting != NULL && ask->n < ASK_MAX) {
         struct client *c = p->waiting;
 

@@ -39,12 +39,9 @@ add(const struct seats *s, struct redis_batch *b, const char *who, const char *w
     char most[24];
 
     snprintf(most, sizeof(most), "%" PRId64, max);
-    /* whole, because the link does not load a script that Redis has forgotten */
-    return redis_batch_addv(b, 9,
-                            (const char *[]){ "EVAL", lua_script_text[LUA_WS_SEAT], "2",
-                                              seats.s, owners.s, s->owner, SEAT_LEASE_S, what,
-                                              most },
-                            NULL);
+    return redis_batch_script(
+        b, LUA_WS_SEAT, 2, 6,
+        (const char *[]){ seats.s, owners.s, s->owner, SEAT_LEASE_S, what, most }, NULL);
 }
 
 int
@@ -64,10 +61,13 @@ seat_beat(const struct seats *s, struct redis_batch *b)
 {
     struct key owners = keys_seat_owners(s->conf->key_prefix);
 
-    return redis_batch_addv(b, 6,
-                            (const char *[]){ "EVAL", lua_script_text[LUA_WS_BEAT], "1",
-                                              owners.s, s->owner, SEAT_LEASE_S },
-                            NULL);
+    /* the link that this goes by does not load what Redis has forgotten */
+    redis_batch_addv(b, 3, (const char *[]){ "SCRIPT", "LOAD", lua_script_text[LUA_WS_SEAT] },
+                     NULL);
+    redis_batch_addv(b, 3, (const char *[]){ "SCRIPT", "LOAD", lua_script_text[LUA_WS_BEAT] },
+                     NULL);
+    return redis_batch_script(b, LUA_WS_BEAT, 1, 3,
+                              (const char *[]){ owners.s, s->owner, SEAT_LEASE_S }, NULL);
 }
 
 enum seat_verdict

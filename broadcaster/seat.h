@@ -31,7 +31,8 @@ bool seats_are_on(const struct seats *s);
 /* Count from nothing: what was counted before ends with its lease. */
 void seats_renew(struct seats *s);
 
-/* Add "one more of `who`", "one less", "this process lives" to a batch; the place. `anyway`: it
+/* Add "one more of `who`", "one less", "this process lives" to a batch; the place. The last one
+ * also loads the scripts, so it comes first of all. `anyway`: it
  * is open already, however many there are. */
 int seat_open(const struct seats *s, struct redis_batch *b, const char *who, bool anyway);
 int seat_close(const struct seats *s, struct redis_batch *b, const char *who);

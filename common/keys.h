@@ -43,7 +43,6 @@ struct key keys_audit(const char *prefix,
 struct key keys_audit_dead(const char *prefix, int partition);
 struct key keys_life(const char *prefix,
                      int partition); /* hash, life_begin.lua; backlog, audit_verdict.lua */
-struct key keys_life(const char *prefix, int partition);  /* hash run_id n seen gaps backlog */
 struct key keys_lease(const char *prefix, int partition); /* string: the timekeeper at work */
 
 /* Limit of one caller: kind "get", "create", "general", "time"; who: address or user, any text.

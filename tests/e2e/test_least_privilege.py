@@ -9,7 +9,8 @@ import requests
 import redis as redis_client
 
 from stack import BIN_DIR, ROOT, SLOW, WRAP, until
-from watch import body, watch
+from tokens import bearer
+from watch import Watcher, body, watch
 
 UNITS = sorted((ROOT / "etc/systemd").glob("*.service"))
 
@@ -43,8 +44,29 @@ def everything(stack):
         assert http.get(stack.base_url + path, timeout=10 * SLOW).status_code == 200, path
 
 
+def what_has_an_owner(stack):
+    """Tokens: one's own sessions, sockets of a user, revocation."""
+    url = stack.base_url + "/v1/sessions"
+    sent = body()
+    for _ in range(2):
+        assert requests.post(url, json=sent, headers=bearer("ann"), timeout=10 * SLOW).status_code == 201
+        assert len(requests.get(url, headers=bearer("ann"), timeout=10 * SLOW).json()["data"]["sessions"]) == 1
+        assert requests.delete(f"{url}/{sent['session_id']}", headers=bearer("ann"), timeout=10 * SLOW).status_code == 204
+    assert requests.get(url, headers=bearer("ann"), timeout=10 * SLOW).json()["data"]["sessions"] == []
+    held = [Watcher(stack.ws_url, headers=bearer("ann", iat=1)) for _ in range(5)]
+    for socket_ in held:
+        socket_.wait_for("CONNECTED")
+    until(lambda: Watcher(stack.ws_url, headers=bearer("ann", iat=1)).wait_closed()[0] == 4429, say="one too many")
+    ctl = BIN_DIR / "kairosctl" if BIN_DIR.is_absolute() else ROOT / BIN_DIR / "kairosctl"
+    subprocess.run([ctl, "token", "revoke", "--sub", "ann"], env={"REDIS_URL": f"unix://{stack.redis_socket}"}, check=True,
+                   stdout=subprocess.DEVNULL, timeout=60)
+    for socket_ in held:
+        assert socket_.wait_closed()[0] == 4401
+
+
 def test_redis_users_may_do_what_the_programs_do_and_no_more(make_stack):
-    stack = make_stack(POSTGRES="on")
+    stack = make_stack(POSTGRES="on", RATE_LIMIT_ENABLED=True, RATE_LIMIT_CREATE="1000/60s", RATE_LIMIT_GENERAL="1000/60s",
+                       RATE_LIMIT_GET="1000/60s", RATE_LIMIT_TIME="1000/60s", RATE_LIMIT_SWITCH="1000/1s", RATE_LIMIT_WS_CONNECT="1000/60s")
     rules = re.search(r"^user synckairos on #\S+ (.*)$", (ROOT / "etc/redis/users.acl").read_text(), re.M)[1].split()
     boss = stack.redis()
     boss.execute_command("ACL", "SETUSER", "boss", "on", ">secret", "~*", "&*", "+@all")
@@ -57,6 +79,7 @@ def test_redis_users_may_do_what_the_programs_do_and_no_more(make_stack):
     stack.wait_ready()
     try:
         everything(stack)
+        what_has_an_owner(stack)
     finally:
         refused = {entry[entry.index("object") + 1] for entry in admin.execute_command("ACL", "LOG")}
         assert not refused, refused
