@@ -14,6 +14,9 @@ struct session_faults {
 };
 void session_fault_add(struct session_faults *to, const char *field, const char *message,
                        const char *code);
+/* RC_VALIDATION with this fault as details; of several the first one stays. */
+enum rc session_refuse(struct fail *f, const char *field, const char *message,
+                       const char *code);
 
 void session_change_none(struct change *c);
 /* The state has changed at `at`: one version more, and c complete. */

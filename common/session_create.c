@@ -5,7 +5,6 @@
 #include "mode.h"
 #include "session_change.h"
 
-#define MESSAGE_INVALID "Request validation failed"
 #define FIELD_MAX 64
 
 void
@@ -91,17 +90,23 @@ goes_on_alone(const struct session *s)
     return s->auto_advance || s->on_timeout.type == TIMEOUT_SKIP_CYCLE;
 }
 
-/* The first fault stands for all: who wants every one asks before. */
-static void
-refuse(void *ctx, const char *field, const char *message, const char *code)
+enum rc
+session_refuse(struct fail *f, const char *field, const char *message, const char *code)
 {
-    struct fail *f = ctx;
+    enum rc rc = fail_set(f, RC_VALIDATION, "Request validation failed");
 
-    fail_set(f, RC_VALIDATION, MESSAGE_INVALID);
     if (f != NULL && f->details[0] == '\0')
         snprintf(f->details, sizeof(f->details),
                  "[{\"field\":\"%s\",\"message\":\"%s\",\"code\":\"%s\"}]", field, message,
                  code);
+    return rc;
+}
+
+/* The first fault stands for all: who wants every one asks before. */
+static void
+refuse(void *ctx, const char *field, const char *message, const char *code)
+{
+    session_refuse(ctx, field, message, code);
 }
 
 enum rc

@@ -4,21 +4,6 @@
 #include "session_change.h"
 #include <inttypes.h>
 
-#define MESSAGE_INVALID "Request validation failed"
-
-/* A value of the body that the session cannot take. */
-static enum rc
-refuse(struct fail *f, const char *field, const char *message, const char *code)
-{
-    enum rc rc = fail_set(f, RC_VALIDATION, MESSAGE_INVALID);
-
-    if (f != NULL && f->details[0] == '\0')
-        snprintf(f->details, sizeof(f->details),
-                 "[{\"field\":\"%s\",\"message\":\"%s\",\"code\":\"%s\"}]", field, message,
-                 code);
-    return rc;
-}
-
 static enum rc
 unknown(const struct command *cmd, struct fail *f)
 {
@@ -59,20 +44,24 @@ static enum rc
 addition_check(const struct session *s, const struct command *cmd, struct fail *f)
 {
     if (s->n == 0)
-        return refuse(f, "participant_id",
-                      "A session made without participants gets none later", "invalid_value");
+        return session_refuse(f, "participant_id",
+                              "A session made without participants gets none later",
+                              "invalid_value");
     if (s->control.type == CONTROL_HOURGLASS)
-        return refuse(f, "participant_id", "An hourglass has two sides", "invalid_value");
+        return session_refuse(f, "participant_id", "An hourglass has two sides",
+                              "invalid_value");
     if (session_find(s, cmd->participant_id) >= 0)
-        return refuse(f, "participant_id", "Participant ID must be unique in the session",
-                      "duplicate");
+        return session_refuse(f, "participant_id",
+                              "Participant ID must be unique in the session", "duplicate");
     if (s->n >= SESSION_PARTICIPANTS_MAX)
-        return refuse(f, "participant_id", "Cannot exceed 1000 participants", "too_big");
+        return session_refuse(f, "participant_id", "Cannot exceed 1000 participants",
+                              "too_big");
     if (cmd->newcomer.index < 0 && index_highest(s) >= SESSION_INDEX_MAX)
-        return refuse(f, "participant_index", "There is no higher index left", "too_big");
+        return session_refuse(f, "participant_index", "There is no higher index left",
+                              "too_big");
     if (s->mode == MODE_PER_GROUP && s->n_groups >= SESSION_GROUPS_MAX &&
         group_find(s, group_name(cmd)) < 0)
-        return refuse(f, "group_id", "Cannot exceed 1000 groups", "too_big");
+        return session_refuse(f, "group_id", "Cannot exceed 1000 groups", "too_big");
     return RC_OK;
 }
 
@@ -133,13 +122,13 @@ bank_move(struct session *s, int32_t place, const struct command *cmd, struct fa
     int64_t by = cmd->correction.ms;
 
     if (!mode_ops(s->mode)->clock_of(s, place, &clock))
-        return refuse(f, field, "There is no clock of this participant to adjust",
-                      "invalid_value");
+        return session_refuse(f, field, "There is no clock of this participant to adjust",
+                              "invalid_value");
     if (cmd->correction.sets)
         by -= *clock.bank;
     if (*clock.bank + by < 0 || *clock.bank + by > SESSION_BANK_MAX)
-        return refuse(f, field, "The result must be 0 to 86400000ms (24 hours)",
-                      "invalid_value");
+        return session_refuse(f, field, "The result must be 0 to 86400000ms (24 hours)",
+                              "invalid_value");
     *clock.bank += by;
     if (clock.allotted != NULL)
         *clock.allotted = *clock.allotted + by > 0 ? *clock.allotted + by : 0;
