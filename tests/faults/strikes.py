@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 
+from cutter import Cutter
 from stack import SLOW, children, until
 
 FREEZE_S = 10
@@ -120,10 +121,12 @@ def master_killed(s):
 
 @fault()
 def broadcaster_killed(s):
-    for name in s.random.sample(s.stack.broadcasters(), s.random.choice([1, 2])):
+    for _ in range(4):
+        name = s.random.choice(s.stack.broadcasters())
         old = s.stack.kill(name)
         s.nap(0, 0.3)
-    s.stack.wait_restarted(name, old, 20)
+        s.stack.wait_restarted(name, old, 20)
+    until(lambda: len(s.stack.broadcasters()) == 2, 20, say="both broadcasters")
     return now_us()
 
 
@@ -143,7 +146,11 @@ def postgres_killed(s):
         s.stack.expected.add(pid)
     s.stack.hold("postgres")
     old = s.stack.kill("postgres")
-    s.nap(0, 3)
+    s.nap(0, 2)
+    name = s.random.choice(s.stack.broadcasters())
+    dead = s.stack.kill(name)  # and with it what it was about to write
+    s.stack.wait_restarted(name, dead, 20)
+    s.nap(0, 1)
     s.stack.release("postgres")
     s.stack.wait_restarted("postgres", old, 30)
     return now_us()
@@ -237,6 +244,21 @@ def web_server_reloaded(s):
         s.nap(0.2, 0.8)
     time.sleep(9)  # worker_shutdown_timeout: until then old workers hold their sockets
     return now_us()
+
+
+# --- a bad line ---
+
+
+@fault()
+def answers_lost(s):
+    """Redis has done what it was asked, or not, and the connection ends before anyone is told."""
+    cutter = Cutter(s.stack, s.random)
+    try:
+        s.nap(3, 5)
+    finally:
+        cutter.close()
+    assert cutter.cuts > 5
+    return s.redis_answers()
 
 
 # --- disks ---
