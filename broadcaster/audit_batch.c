@@ -31,7 +31,7 @@ struct summary {
     int64_t version;
     int64_t at_ms, deleted_ms;
     char actor[SESSION_OWNER_MAX];
-    bool has_header; /* `header` is known; its p and metadata are not used */
+    bool has_header; /* `header` is known; what it would own is not used */
     bool is_whole;   /* there was a record with all fields */
     struct session header;
     char *metadata;
@@ -166,12 +166,15 @@ put_state(struct audit_batch *b, const struct event *ev)
     end_column(&b->events);
 }
 
+/* The event names it in per_group; elsewhere a group is only a word of the participant. */
 static const char *
 group_of(const struct audit_batch *b, const struct event *ev)
 {
     int32_t place =
         ev->participant_id[0] == '\0' ? -1 : session_find(&b->state, ev->participant_id);
 
+    if (ev->group_id[0] != '\0')
+        return ev->group_id;
     if (ev->group_id[0] != '\0')
         return ev->group_id;
     return place < 0 ? "" : b->state.p[place].group_id;
@@ -288,6 +291,23 @@ is_about_time(enum event_type type)
            type != EVENT_PARTICIPANT_ADJUSTED && type != EVENT_PARTICIPANT_REMOVED;
 }
 
+/* In per_group the row tells only the group's place; a record may leave the group out. */
+static void
+take_row(struct seat *seat, const struct session *state, size_t place, int64_t version)
+{
+    char known[ID_LEN + 1];
+
+    memcpy(known, seat->p.group_id, sizeof(known));
+    seat->p = state->p[place];
+    seat->version = version;
+    if (seat->p.group < 0)
+        return;
+    if ((size_t)seat->p.group < state->n_groups && state->g[seat->p.group].id[0] != '\0')
+        memcpy(seat->p.group_id, state->g[seat->p.group].id, sizeof(seat->p.group_id));
+    else
+        memcpy(seat->p.group_id, known, sizeof(known));
+}
+
 static void
 sum_seats(struct summary *s, const struct session *state, const struct event *ev, bool whole)
 {
@@ -297,10 +317,8 @@ sum_seats(struct summary *s, const struct session *state, const struct event *ev
         if (state->p[k].id[0] == '\0') /* the record says nothing of this one */
             continue;
         seat = find_seat(s, k);
-        if (!seat->has_row || ev->version >= seat->version) {
-            seat->p = state->p[k];
-            seat->version = ev->version;
-        }
+        if (!seat->has_row || ev->version >= seat->version)
+            take_row(seat, state, k, ev->version);
         seat->has_row = true;
         if (seat->seen_ms == 0 || ev->at_ms < seat->seen_ms)
             seat->seen_ms = ev->at_ms;
@@ -314,6 +332,7 @@ sum_header(struct summary *s, const struct session *state)
 {
     s->header = *state;
     s->header.p = NULL;
+    s->header.g = NULL;
     s->header.metadata = NULL;
     s->has_header = true;
 }

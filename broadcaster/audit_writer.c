@@ -101,7 +101,7 @@ static const char commit_sql[] =
     " WHERE b.participant_id IS NOT NULL AND " BIRTH("s.epoch") " = " BIRTH("b.epoch")
     " ORDER BY b.session_id, b.place"
     " ON CONFLICT (session_id, participant_id) DO UPDATE SET total_time_ms = excluded.total_time_ms,"
-    " group_id = excluded.group_id, total_cycles = excluded.total_cycles,"
+    " group_id = coalesce(excluded.group_id, p.group_id), total_cycles = excluded.total_cycles,"
     " total_time_active_ms = excluded.total_time_active_ms,"
     " added_at = least(p.added_at, excluded.added_at),"
     " first_active_at = least(p.first_active_at, excluded.first_active_at),"

@@ -385,3 +385,22 @@ def test_without_postgresql_the_oldest_records_go_and_nothing_is_refused(make_st
     until(lambda: used() < 600000, 10, say=used)
     do(stack, sessions[-1], "start")
     assert create(stack)
+
+
+def test_records_of_a_team_name_its_group(own, db):
+    teams = [str(uuid.uuid4()) for _ in range(2)]
+    people = [
+        {"participant_id": str(uuid.uuid4()), "participant_index": k, "total_time_ms": 60000, "group_id": teams[k % 2]}
+        for k in range(4)
+    ]
+    session_id = create(own, sync_mode="per_group", participants=people)
+    do(own, session_id, "start", "switch", "pause")
+    wait_recorded(db, session_id, 4)
+    found = rows(
+        db,
+        "SELECT event_type, participant_id::text, group_id::text FROM sync_events WHERE session_id = %s ORDER BY version",
+        session_id,
+    )
+    groups = {p["participant_id"]: p["group_id"] for p in people}
+    assert [(kind, who) for kind, who, _ in found if who] and all(team == groups[who] for _, who, team in found if who)
+    assert dict(rows(db, "SELECT participant_id::text, group_id::text FROM sync_participants WHERE session_id = %s", session_id)) == groups
