@@ -147,10 +147,31 @@ place_name(char out[SESSION_FIELD_MAX], char kind, size_t k)
     out[n] = '\0';
 }
 
+/* What never changes. */
+static void
+rules(const struct session *s, struct buf *row, field_fn fn, void *ctx)
+{
+    if (s->metadata != NULL)
+        fn(ctx, "m", s->metadata, strlen(s->metadata));
+    session_access_field(s, row);
+    if (row->len > 0)
+        emit(row, fn, ctx, "x");
+    if (s->on_timeout.type != TIMEOUT_NONE) {
+        row_encode(row, timeout_fields, s);
+        emit(row, fn, ctx, "t");
+    }
+    if (s->control.type != CONTROL_NONE) {
+        row_encode(row, control_fields, s);
+        emit(row, fn, ctx, "k");
+    }
+    row_encode(row, warning_fields, s);
+    if (row->len > 0) /* else it warns as sessions do that say nothing */
+        emit(row, fn, ctx, "w");
+}
+
 void
 session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
 {
-    bool is_new = all || (s->dirty && s->version == 1);
     char name[SESSION_FIELD_MAX];
     struct buf row;
 
@@ -159,25 +180,8 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
         row_encode(&row, header_fields, s);
         emit(&row, fn, ctx, "h");
     }
-    if (is_new && s->metadata != NULL)
-        fn(ctx, "m", s->metadata, strlen(s->metadata));
-    if (is_new)
-        session_access_field(s, &row);
-    if (row.len > 0)
-        emit(&row, fn, ctx, "x");
-    if (is_new && s->on_timeout.type != TIMEOUT_NONE) {
-        row_encode(&row, timeout_fields, s);
-        emit(&row, fn, ctx, "t");
-    }
-    if (is_new && s->control.type != CONTROL_NONE) {
-        row_encode(&row, control_fields, s);
-        emit(&row, fn, ctx, "k");
-    }
-    if (is_new) {
-        row_encode(&row, warning_fields, s);
-        if (row.len > 0) /* else it warns as sessions do that say nothing */
-            emit(&row, fn, ctx, "w");
-    }
+    if (all || (s->dirty && s->version == 1))
+        rules(s, &row, fn, ctx);
     for (size_t k = 0; k < s->n; k++) {
         if (!all && !s->p[k].dirty)
             continue;

@@ -19,23 +19,6 @@
 #include <string.h>
 
 static void
-fini_session(void *s)
-{
-    session_fini(s);
-}
-
-/* An initialised session that ends with the request. */
-static struct session *
-new_session(struct req *rq)
-{
-    struct session *s = arena_alloc(rq->mem, sizeof(*s));
-
-    session_init(s);
-    arena_defer(rq->mem, fini_session, s);
-    return s;
-}
-
-static void
 log_change(const char *id, const struct change *c)
 {
     if (c->type == EVENT_NONE)
@@ -96,7 +79,7 @@ check_readers(struct req *rq, struct fail *f)
 static enum rc
 create(struct req *rq, struct fail *f)
 {
-    struct session *s = new_session(rq);
+    struct session *s = session_of_request(rq);
     struct store_result res = { 0 };
     char id[ID_LEN + 1];
     struct guard g;
@@ -132,7 +115,7 @@ show(struct req *rq, bool (*is_current)(const struct req *rq, const struct sessi
      struct fail *f)
 {
     const struct store_terms terms = { .caller = &rq->caller, .rider = gate_rider(rq) };
-    struct session *s = new_session(rq);
+    struct session *s = session_of_request(rq);
     struct store_result res = { 0 };
     char tag[ETAG_MAX];
     enum rc rc;
@@ -224,7 +207,7 @@ static enum rc
 command(struct req *rq, enum command_type type, guard_print *print, struct fail *f)
 {
     struct command cmd = read_command(rq, type);
-    struct session *s = new_session(rq);
+    struct session *s = session_of_request(rq);
     struct store_result res = { 0 };
     struct guard g;
     enum rc rc = guard_read(&g, rq, print, f);

@@ -1,10 +1,10 @@
 /* /v1/sessions/batch: several sessions in one answer, for clients that show many. */
 #include "fcgi/api/api.h"
 
-#include "common/arena.h"
 #include "common/session.h"
 #include "common/session_json.h"
 #include "common/session_store.h"
+#include "fcgi/api/session_body.h"
 #include "fcgi/gate.h"
 
 #include <json-c/json.h>
@@ -23,12 +23,6 @@ static const struct field batch_fields[] = {
     { .type = F_END },
 };
 /* clang-format on */
-
-static void
-fini_session(void *s)
-{
-    session_fini(s);
-}
 
 static bool
 is_listed(const struct store_read *reads, size_t n, const char *id)
@@ -51,10 +45,7 @@ list_ids(struct req *rq, struct store_read reads[IDS_MAX])
 
         if (is_listed(reads, n, id))
             continue;
-        reads[n] =
-            (struct store_read){ .id = id, .s = arena_alloc(rq->mem, sizeof(struct session)) };
-        session_init(reads[n].s);
-        arena_defer(rq->mem, fini_session, reads[n].s);
+        reads[n] = (struct store_read){ .id = id, .s = session_of_request(rq) };
         n++;
     }
     return n;

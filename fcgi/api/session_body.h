@@ -9,6 +9,7 @@
 #include "common/field.h"
 
 struct arena;   /* common/arena.h */
+struct req;     /* fcgi/request.h */
 struct session; /* common/session.h */
 
 extern const struct field session_create_fields[];
@@ -16,6 +17,9 @@ extern const struct field session_command_fields[]; /* every command but switch 
 extern const struct field session_switch_fields[];
 extern const struct field participant_add_fields[];
 extern const struct field participant_adjust_fields[];
+
+/* An initialised session that ends with the request. */
+struct session *session_of_request(struct req *rq);
 
 /*
  * Fill `s` (initialised) for session_create from a body that session_create_fields let pass. An

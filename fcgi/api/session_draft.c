@@ -4,6 +4,7 @@
 #include "common/arena.h"
 #include "common/session.h"
 #include "fcgi/api/session_control.h"
+#include "fcgi/request.h"
 
 #include <json-c/json.h>
 #include <string.h>
@@ -157,6 +158,22 @@ fill(struct session *s, struct json_object *body, const char *owner)
     if (json_object_object_get_ex(body, "action_on_timeout", &timeout))
         fill_timeout(s, timeout);
     fill_warnings(s, body);
+}
+
+static void
+fini_session(void *s)
+{
+    session_fini(s);
+}
+
+struct session *
+session_of_request(struct req *rq)
+{
+    struct session *s = arena_alloc(rq->mem, sizeof(*s));
+
+    session_init(s);
+    arena_defer(rq->mem, fini_session, s);
+    return s;
 }
 
 enum rc

@@ -4,6 +4,7 @@
 #include "common/arena.h"
 #include "common/session_json.h"
 #include "common/session_mine.h"
+#include "fcgi/api/session_body.h"
 #include "fcgi/gate.h"
 #include "fcgi/request.h"
 
@@ -54,22 +55,13 @@ read_query(struct req *rq, struct store_mine *q, struct fail *f)
     return fail_set(f, RC_VALIDATION, "Request validation failed");
 }
 
-static void
-fini_session(void *s)
-{
-    session_fini(s);
-}
-
 static struct store_read *
 make_room(struct req *rq, size_t n)
 {
     struct store_read *reads = arena_alloc(rq->mem, n * sizeof(*reads));
 
-    for (size_t i = 0; i < n; i++) {
-        reads[i].s = arena_alloc(rq->mem, sizeof(*reads[i].s));
-        session_init(reads[i].s);
-        arena_defer(rq->mem, fini_session, reads[i].s);
-    }
+    for (size_t i = 0; i < n; i++)
+        reads[i].s = session_of_request(rq);
     return reads;
 }
 
