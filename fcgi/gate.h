@@ -30,6 +30,9 @@ enum rc gate_limit_judge(struct req *rq, const struct redis_batch *b, struct fai
  * RC_OK, also when nobody answers. */
 enum rc gate_limit_settle(struct req *rq, struct fail *f) MUSTCHECK;
 
+/* From here on nobody asks: what follows counts on the address. */
+void gate_forget_caller(struct req *rq);
+
 /* "switch", "get", ...: as in its keys and metrics; NULL for none. Static. */
 const char *gate_limit_name(enum limit_kind kind);
 
