@@ -23,10 +23,12 @@ struct ctl_command {
 };
 
 /* New subcommand: its file, a line here and one in main.c. */
+extern const struct ctl_command ctl_backup;
 extern const struct ctl_command ctl_check_config;
 extern const struct ctl_command ctl_cleanup;
 extern const struct ctl_command ctl_doctor;
 extern const struct ctl_command ctl_migrate;
+extern const struct ctl_command ctl_restore;
 extern const struct ctl_command ctl_seed;
 extern const struct ctl_command ctl_sessions;
 extern const struct ctl_command ctl_tail;
