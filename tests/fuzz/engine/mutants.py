@@ -234,7 +234,7 @@ MUTANTS = [
     ("control.c", "return s->control.period_ms > 0;", "return true;"),
     ("control.c", "s->p[k].stage > s->control.n_stages", "false"),
     ("session_create.c", "s->increment_ms = s->control.increment_ms;", "s->increment_ms = 0;"),
-    ("session_row.c", "if (is_new && s->control.type != CONTROL_NONE) {", "if (s->control.type != CONTROL_NONE && false) {"),
+    ("session_row.c", "if (s->control.type != CONTROL_NONE) {", "if (s->control.type != CONTROL_NONE && false) {"),
     ("session_member.c", "    session_charge(s, now);\n    if (index < 0)", "    if (index < 0)"),
     ("session_member.c", "index = index_highest(s) + 1;", "index = index_highest(s);"),
     ("session_member.c", "p->total_time_ms = p->allotted_ms = cmd->newcomer", "p->total_time_ms = cmd->newcomer"),
