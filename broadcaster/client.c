@@ -9,15 +9,17 @@
 #include <utlist.h>
 
 #define QUEUE_FIRST 4
+/* Never on the wire (RFC 6455, 7.4.1). */
+#define CLOSED_BY_PEER 1005
 
 /* Codes of ours, and what the end of a socket closed with them counts as. */
 static const struct {
     uint16_t code;
     enum ws_end end;
 } ends[] = {
-    { 1000, WS_END_DELETED }, { 1001, WS_END_DRAINING }, { 1007, WS_END_POLICY },
-    { 1008, WS_END_POLICY },  { 1009, WS_END_TOO_BIG },  { 1013, WS_END_FULL },
-    { 4401, WS_END_TOKEN },   { 4429, WS_END_POLICY },
+    { 1000, WS_END_DELETED }, { 1001, WS_END_DRAINING }, { 1002, WS_END_POLICY },
+    { 1007, WS_END_POLICY },  { 1008, WS_END_POLICY },   { 1009, WS_END_TOO_BIG },
+    { 1013, WS_END_FULL },    { 4401, WS_END_TOKEN },    { 4429, WS_END_POLICY },
 };
 
 void
@@ -223,6 +225,21 @@ client_finish(struct client *c, struct frame *last, uint16_t code, const char *r
     frame_drop(bye);
     c->close_code = code;
     c->heard_ms = clock_mono_ms();
+}
+
+void
+client_leave(struct client *c, const void *payload, size_t len)
+{
+    uint16_t code = frame_close_answer(payload, len);
+    struct frame *bye;
+
+    if (c->close_code != 0 || c->is_cut)
+        return;
+    bye = code == 0 ? frame_new(FRAME_CLOSE, "", 0) : frame_close(code, NULL);
+    push(c, bye);
+    frame_drop(bye);
+    c->close_code = code == 1002 || code == 1007 ? code : CLOSED_BY_PEER;
+    client_flush(c);
 }
 
 /* Write the first frames of the queue in one piece. */

@@ -112,6 +112,10 @@ bool client_reply(struct client *c, struct frame *f);
  * when the peer has answered, or is cut. */
 void client_finish(struct client *c, struct frame *last, uint16_t code, const char *reason);
 
+/* The peer has sent a Close with this payload: queue the answer, and write it. Nothing that it
+ * says from here on counts; the caller ends the socket. */
+void client_leave(struct client *c, const void *payload, size_t len);
+
 void client_flush(struct client *c);
 void clients_flush(struct clients *set);
 

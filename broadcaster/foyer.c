@@ -3,7 +3,9 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/headers.h"
 #include "head.h"
+#include "vet.h"
 
 #include <errno.h>
 #include <strings.h>
@@ -12,6 +14,8 @@
 #include <utlist.h>
 
 #define TICK_MS 1000
+/* Of what comes with a refused head, this many times HEAD_MAX is read. */
+#define TRASH_READS 8
 /* What the rewriting adds. */
 #define REWRITTEN_MAX (HEAD_MAX + 64)
 
@@ -37,13 +41,6 @@ struct foyer {
 
 static const char protocol_name[] = "Sec-WebSocket-Protocol:";
 static const char bearer[] = "bearer.";
-
-/* Whether the line is the header `name` ("Name:"). */
-static bool
-is_header(const char *line, size_t len, const char *name)
-{
-    return len >= strlen(name) && strncasecmp(line, name, strlen(name)) == 0;
-}
 
 /* The offers that are no tokens, then the first token as a header of its own. False: there is
  * not one of each, nothing is appended. */
@@ -79,19 +76,6 @@ move_bearer(struct buf *out, const char *line, size_t len)
     return true;
 }
 
-/* Length of the line at `s`, its end included; *bare without that. */
-static size_t
-line_len(const char *s, const char *end, size_t *bare)
-{
-    const char *nl = memchr(s, '\n', (size_t)(end - s));
-    size_t len = nl != NULL ? (size_t)(nl + 1 - s) : (size_t)(end - s);
-
-    *bare = nl != NULL ? len - 1 : len;
-    if (nl != NULL && *bare > 0 && nl[-1] == '\r')
-        (*bare)--;
-    return len;
-}
-
 bool
 foyer_rewrite(struct buf *out, const char *s, size_t len)
 {
@@ -100,10 +84,10 @@ foyer_rewrite(struct buf *out, const char *s, size_t len)
     bool moved = false;
 
     for (; s < end; s += n) {
-        n = line_len(s, end, &bare);
-        if (is_header(s, bare, "Authorization:"))
+        n = vet_line(s, end, &bare);
+        if (vet_is_header(s, bare, "Authorization:"))
             continue;
-        if (!moved && is_header(s, bare, protocol_name) && move_bearer(out, s, bare))
+        if (!moved && vet_is_header(s, bare, protocol_name) && move_bearer(out, s, bare))
             moved = true;
         else
             buf_add(out, s, n);
@@ -139,13 +123,60 @@ wait_beyond(int fd, size_t seen)
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
 }
 
+/* The whole of a refusal; the head is read first, because closing over it would reset the
+ * connection and could take the answer with it. */
+static void
+refuse(struct foyer *f, int fd, enum vet why)
+{
+    static const struct {
+        const char *status, *code, *message;
+    } words[] = {
+        [VET_BAD] = { "400 Bad Request", "BAD_REQUEST", "The request could not be understood" },
+        [VET_LARGE] = { "431 Request Header Fields Too Large",
+                        "REQUEST_HEADER_FIELDS_TOO_LARGE", "The header fields are too large" },
+    };
+    char body[256], trash[HEAD_MAX];
+    ssize_t n;
+
+    snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
+             words[why].code, words[why].message);
+    buf_clear(&f->text);
+    buf_printf(&f->text,
+               "HTTP/1.1 %s\r\nContent-Type: application/json; charset=utf-8\r\n"
+               "Cache-Control: no-store\r\n" HEADERS_ALWAYS HEADERS_DATA
+               "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
+               words[why].status, strlen(body), body);
+    for (int i = 0; i < TRASH_READS; i++) {
+        n = recv(fd, trash, sizeof(trash), 0);
+        if (n <= 0)
+            break;
+    }
+    /* a fresh socket takes that much; who does not read it wants no answer */
+    (void)!send(fd, f->text.data, f->text.len, MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
 /* Hand the socket on; len > 0: its head, which is rewritten if it has to be. */
 static void
 pass_on(struct foyer *f, int fd, char head[HEAD_MAX], size_t len)
 {
+    bool rewritten;
+    enum vet vet;
+
     wait_beyond(fd, 0);
     buf_clear(&f->text);
-    if (len == 0 || !foyer_rewrite(&f->text, head, len)) {
+    if (len == 0) {
+        f->pass(f->ctx, fd, NULL, 0);
+        return;
+    }
+    rewritten = foyer_rewrite(&f->text, head, len);
+    vet = rewritten ? vet_head(f->text.data, f->text.len) : vet_head(head, len);
+    if (vet != VET_SOUND) {
+        refuse(f, fd, vet);
+        return;
+    }
+    if (!rewritten) {
         f->pass(f->ctx, fd, NULL, 0);
         return;
     }
@@ -157,8 +188,8 @@ pass_on(struct foyer *f, int fd, char head[HEAD_MAX], size_t len)
     f->pass(f->ctx, fd, f->text.data, f->text.len);
 }
 
-/* Look at the head. True: it waits for no more; *len of it are to be rewritten if they can be,
- * 0: as it is. */
+/* Look at the head. True: it waits for no more; *len of it are to be judged, and rewritten if
+ * they can be, 0: as it is. */
 static bool
 look(int fd, size_t *seen, char head[HEAD_MAX], size_t *len)
 {
@@ -166,9 +197,9 @@ look(int fd, size_t *seen, char head[HEAD_MAX], size_t *len)
     const char *end = n > 0 ? memmem(head, (size_t)n, "\r\n\r\n", 4) : NULL;
     bool grows = n < 0 ? errno == EAGAIN : n > 0 && n < HEAD_MAX && (size_t)n != *seen;
 
-    *len = end != NULL ? (size_t)(end + 4 - head) : 0;
+    *len = end != NULL ? (size_t)(end + 4 - head) : n == HEAD_MAX ? HEAD_MAX : 0;
     *seen = n > 0 ? (size_t)n : 0;
-    /* the end, an error, too long: the library knows what to do */
+    /* the end, or an error: the library knows what to do */
     return end != NULL || !grows;
 }
 

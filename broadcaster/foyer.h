@@ -4,8 +4,9 @@
  * libwebsockets 4.1.6 refuses a Sec-WebSocket-Protocol of more than 126 bytes, and a browser
  * can bring its token nowhere else. So each head is looked at (not taken) before the library
  * gets the socket, and one that offers "bearer.<token>" is taken and handed over as if the
- * token had come in an Authorization header. Costs one system call when the head is there at
- * once.
+ * token had come in an Authorization header; one that the library would only drop (vet.h) is
+ * refused, in the envelope of all other answers. Costs one system call when the head is there
+ * at once.
  */
 #ifndef BROADCASTER_FOYER_H
 #define BROADCASTER_FOYER_H

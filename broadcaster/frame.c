@@ -1,6 +1,7 @@
 #include "frame.h"
 
 #include "common/arena.h"
+#include "common/json.h"
 
 #include <assert.h>
 
@@ -43,6 +44,28 @@ frame_close(uint16_t code, const char *reason)
     payload[1] = (char)code;
     snprintf(payload + 2, sizeof(payload) - 2, "%s", len > 0 ? reason : "");
     return frame_new(FRAME_CLOSE, payload, 2 + len);
+}
+
+uint16_t
+frame_close_answer(const void *payload, size_t len)
+{
+    static const struct {
+        uint16_t from, to;
+    } sent[] = { { 1000, 1003 }, { 1007, 1014 }, { 3000, 4999 } };
+    const unsigned char *p = payload;
+    const char *reason = (const char *)payload + 2;
+    uint16_t code;
+
+    if (len == 0)
+        return 0;
+    if (len == 1)
+        return 1002;
+    code = (uint16_t)(p[0] << 8 | p[1]);
+    for (size_t i = 0; i < sizeof(sent) / sizeof(*sent); i++) {
+        if (code >= sent[i].from && code <= sent[i].to)
+            return json_utf8_is_valid(reason, len - 2) ? code : 1007;
+    }
+    return 1002;
 }
 
 struct frame *

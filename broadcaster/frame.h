@@ -30,6 +30,12 @@ size_t frame_head(unsigned char out[FRAME_HEAD_MAX], enum frame_opcode op, size_
 struct frame *frame_new(enum frame_opcode op, const void *payload, size_t len);
 /* A Close frame; `reason` may be NULL, and is at most FRAME_REASON_MAX long. */
 struct frame *frame_close(uint16_t code, const char *reason);
+/*
+ * What a Close frame with this payload is answered with (RFC 6455, 7.4): its own code; 0 when
+ * it says none; 1002 for half a code, or one that nobody may send; 1007 for a reason that is no
+ * UTF-8.
+ */
+uint16_t frame_close_answer(const void *payload, size_t len);
 struct frame *frame_take(struct frame *f);
 /* NULL is a no-op. */
 void frame_drop(struct frame *f);

@@ -308,7 +308,7 @@ callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, s
         return on_http(server_of(wsi), wsi, in);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         /* h2c and the like: nothing but WebSocket */
-        return strcmp(in, "websocket") == 0 ? on_upgrade(server_of(wsi), wsi) : -1;
+        return strcasecmp(in, "websocket") == 0 ? on_upgrade(server_of(wsi), wsi) : -1;
     case LWS_CALLBACK_ESTABLISHED:
         return on_open(server_of(wsi), wsi, c);
     case LWS_CALLBACK_RECEIVE:
@@ -320,8 +320,10 @@ callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, s
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writable(server_of(wsi), c);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        /* the answer to our Close: done. Otherwise the library answers his. */
-        return c->close_code != 0 ? -1 : 0;
+        /* the answer to our Close: done. His is answered here, the library would repeat
+         * whatever it says. */
+        client_leave(c, in, len);
+        return -1;
     case LWS_CALLBACK_CLOSED:
         return on_close(server_of(wsi), c);
     case LWS_CALLBACK_WSI_DESTROY:

@@ -81,6 +81,40 @@ shared_until_the_last_drop(void **state)
     frame_drop(f);
 }
 
+static void
+a_close_is_answered_as_it_deserves(void **state)
+{
+    static const struct {
+        const char *payload;
+        size_t len;
+        uint16_t answer;
+    } closes[] = {
+        { "", 0, 0 },
+        { "\x03", 1, 1002 },
+        { "\x03\xe8", 2, 1000 },
+        { "\x03\xe8gone", 6, 1000 },
+        { "\x03\xeb", 2, 1003 },
+        { "\x03\xec", 2, 1002 },
+        { "\x03\xee", 2, 1002 },
+        { "\x03\xef", 2, 1007 },
+        { "\x03\xf6", 2, 1014 },
+        { "\x03\xf7", 2, 1002 },
+        { "\x0b\xb7", 2, 1002 },
+        { "\x0b\xb8", 2, 3000 },
+        { "\x13\x87", 2, 4999 },
+        { "\x13\x88", 2, 1002 },
+        { "\x00\x00", 2, 1002 },
+        { "\x03\xe8\xc3(", 4, 1007 },
+        { "\x03\xe8\xed\xa0\x80", 5, 1007 },
+        { "\x03\xe8\xc3\xa9", 4, 1000 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(closes) / sizeof(*closes); i++)
+        assert_int_equal(frame_close_answer(closes[i].payload, closes[i].len),
+                         closes[i].answer);
+}
+
 int
 main(void)
 {
@@ -89,6 +123,7 @@ main(void)
         cmocka_unit_test(payload_stands_behind_the_head),
         cmocka_unit_test(control_frames),
         cmocka_unit_test(shared_until_the_last_drop),
+        cmocka_unit_test(a_close_is_answered_as_it_deserves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
