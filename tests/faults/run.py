@@ -5,6 +5,7 @@ repeated with its --fault and --seed. The last line is `N passed, N failed`. SLO
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -221,39 +222,40 @@ def judge(stack, crowd, fault, seed):
     return faults
 
 
+def keep(folder, kept):
+    """What may tell why it failed: history, records and logs."""
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    if (folder / "run/log").exists():
+        shutil.copytree(folder / "run/log", kept / "log")
+    for file in ("history", "records"):
+        if (folder / file).exists():
+            shutil.copy(folder / file, kept)
+
+
 def one(name, seed, build):
     """One run; the list of what was wrong."""
-    fault, crowd, stack, disks = FAULTS[name], None, None, []
+    fault = FAULTS[name]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="faults-"))
     folder.chmod(0o755)
-    try:
-        for place, size in fault.disk.items():
-            disks.append(Disk(folder / "run" / place, size))
-        stack = Stack(POSTGRES="on", BROADCASTERS="2", RUN_DIR=str(folder / "run"), **fault.env)
-        stack.database().close()
-        crowd = Crowd(build, stack.port, seed, folder / "history")
-        faults = judge(stack, crowd, fault, seed)
-        stack.stop()
-        faults += stack.complaints()
-    except Exception:  # whatever it is, it is a failed run
-        faults = [traceback.format_exc()]
-    finally:
-        if crowd:
-            crowd.kill()
-        if stack and stack.process.poll() is None:
+    with contextlib.ExitStack() as undo:  # the last one first
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            for place, size in fault.disk.items():
+                undo.callback(Disk(folder / "run" / place, size).close)
+            stack = Stack(POSTGRES="on", BROADCASTERS="2", RUN_DIR=str(folder / "run"), **fault.env)
+            undo.callback(shutil.rmtree, stack.dir, ignore_errors=True)
+            undo.callback(lambda: stack.process.poll() is None and stack.stop())
+            stack.database().close()
+            crowd = Crowd(build, stack.port, seed, folder / "history")
+            undo.callback(crowd.kill)
+            faults = judge(stack, crowd, fault, seed)
             stack.stop()
-    if faults:
-        kept = ROOT / "build" / "faults" / f"{name}-{seed}"
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        if (folder / "run/log").exists():
-            shutil.copytree(folder / "run/log", kept / "log")
-        for name in ("history", "records"):
-            if (folder / name).exists():
-                shutil.copy(folder / name, kept)
-    for disk in disks:
-        disk.close()
-    shutil.rmtree(folder, ignore_errors=True)
+            faults += stack.complaints()
+        except Exception:  # whatever it is, it is a failed run
+            faults = [traceback.format_exc()]
+        if faults:
+            keep(folder, ROOT / "build" / "faults" / f"{name}-{seed}")
     return faults
 
 

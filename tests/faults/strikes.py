@@ -342,7 +342,7 @@ def long_outage(s):
 
 
 class Disk:
-    """A file system of `size` on a folder, until close()."""
+    """A file system of `size` on a folder, until close(). It takes root to mount one."""
 
     def __init__(self, folder, size):
         self.folder = pathlib.Path(folder)
