@@ -33,6 +33,7 @@ extern const struct ctl_command ctl_seed;
 extern const struct ctl_command ctl_sessions;
 extern const struct ctl_command ctl_tail;
 extern const struct ctl_command ctl_token;
+extern const struct ctl_command ctl_top;
 
 /* "kairosctl: <text>" on stderr. */
 void ctl_say(const char *fmt, ...) PRINTF(1, 2);

@@ -10,8 +10,8 @@
 #include <sysexits.h>
 
 static const struct ctl_command *const commands[] = {
-    &ctl_backup,  &ctl_check_config, &ctl_cleanup,  &ctl_doctor, &ctl_migrate,
-    &ctl_restore, &ctl_seed,         &ctl_sessions, &ctl_tail,   &ctl_token,
+    &ctl_backup, &ctl_check_config, &ctl_cleanup, &ctl_doctor, &ctl_migrate, &ctl_restore,
+    &ctl_seed,   &ctl_sessions,     &ctl_tail,    &ctl_token,  &ctl_top,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -53,7 +53,7 @@ def ledger(url):
 def test_help_lists_the_subcommands_and_each_has_a_help():
     said = ctl("--help")
     assert said.returncode == 0 and said.stderr == ""
-    for name in ("backup", "check-config", "cleanup", "doctor", "migrate", "restore", "seed", "sessions", "tail", "token"):
+    for name in ("backup", "check-config", "cleanup", "doctor", "migrate", "restore", "seed", "sessions", "tail", "token", "top"):
         assert f"  {name} " in said.stdout
         helped = ctl(name, "--help")
         assert helped.returncode == 0 and helped.stdout.startswith(f"kairosctl {name}")

@@ -1,4 +1,4 @@
-"""kairosctl sessions, tail and cleanup."""
+"""kairosctl sessions, tail, top and cleanup."""
 import json
 import re
 import signal
@@ -174,6 +174,48 @@ def test_tail_takes_no_other_arguments():
     for args in (["x"], ["--count=0"], ["--count=x"], [str(uuid.uuid4())] * 2, ["--nothing"]):
         assert ctl("tail", *args).returncode == 64, args
     assert ctl("tail", REDIS_URL="unix:///nowhere").returncode == 69
+
+
+# --- top ---
+
+
+def test_top_tells_rates_sockets_backlog_and_the_busiest_sessions(make_stack):
+    stack = make_stack(BROADCASTERS=1)
+    env = {"REDIS_URL": f"unix://{stack.redis_socket}", "METRICS_PORT": str(stack.metrics_port)}
+    busy, calm = create(stack, start=True), create(stack, start=True)
+    n = int(3 * max(1, SLOW))
+    with watch(stack, busy) as watcher:
+        until(lambda: len(watcher.messages) > 1, say="the state")
+        process = subprocess.Popen([KAIROSCTL, "top", "--once", f"--seconds={n}"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        until(lambda: stack.redis().pubsub_numpat() > 0, say="the subscription")
+        for _ in range(9):
+            command(stack, busy, "switch")
+        for _ in range(3):
+            command(stack, calm, "switch")
+        out, err = process.communicate(timeout=60 * SLOW)
+    assert process.returncode == 0 and err == ""
+    lines = out.splitlines()
+    told = {line[:18].strip(): line[19:] for line in lines[:7]}
+    assert told["changes"] == f"{12 / n:.1f} /s" and float(told["requests"].split()[0]) >= float(f"{12 / n:.1f}")
+    assert (told["sockets"], told["sessions"]) == ("1", "2")
+    assert int(told["audit backlog"].split()[0]) >= 16 and int(told["audit bytes"]) > 0
+    assert lines[7:] == [f"{busy}  {9 / n:.1f} /s  v11", f"{calm}  {3 / n:.1f} /s  v5"]
+
+
+def test_top_goes_on_until_ctrl_c_and_knows_what_it_does_not_know(stack, env):
+    process = subprocess.Popen([KAIROSCTL, "top", "--seconds=1"], env={**env, "METRICS_PORT": "0"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    seen = [process.stdout.readline() for _ in range(20)]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20 * SLOW)
+    assert process.returncode == 0 and err == ""
+    assert sum(line.startswith("changes ") for line in seen) >= 2
+    assert sum(line.split() == ["sockets", "unknown"] for line in seen) >= 2
+
+
+def test_top_takes_no_other_arguments():
+    for args in (["x"], ["--seconds=0"], ["--seconds=x"], ["--nothing"]):
+        assert ctl("top", *args).returncode == 64, args
+    assert ctl("top", REDIS_URL="unix:///nowhere").returncode == 69
 
 
 # --- cleanup ---
