@@ -142,6 +142,7 @@ def test_503_while_postgresql_is_down_and_everything_again_afterwards(make_stack
     events(stack, session_id, 1)
     stack.hold("postgres")
     stack.kill("postgres", signal.SIGQUIT)
+    until(lambda: ask(stack, session_id).status_code == 503, 10, say="a refusal")
     answer = ask(stack, session_id)
     assert answer.status_code == 503 and answer.json()["error"]["code"] == "STORE_UNAVAILABLE"
     do(stack, session_id, "start", "switch")
