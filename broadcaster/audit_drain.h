@@ -4,8 +4,9 @@
  *
  * It reads with a consumer group ("audit"), so that any number of broadcasters share the work,
  * one at a time in each partition, writes a batch in one transaction, and only then
- * acknowledges and deletes; what a dead broadcaster had read is taken over after 10 s. A record
- * may so be written twice, and the second time changes nothing (audit_writer.h). While
+ * acknowledges and deletes; what a dead broadcaster had read is taken over after 10 s, what
+ * this one had read and could not take or acknowledge is read again at once. A record may so be
+ * written twice, and the second time changes nothing (audit_writer.h). While
  * PostgreSQL is away it holds one batch and waits; the streams grow (audit_backlog.h). A record
  * that PostgreSQL refuses for good, or that is none, goes to the partition's stream of dead
  * letters and holds nothing up.

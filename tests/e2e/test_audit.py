@@ -289,6 +289,24 @@ def test_a_record_that_is_refused_for_good_goes_to_the_dead_letters_and_blocks_n
         own.redis().delete(key + ":dead")
 
 
+def test_records_whose_acknowledgement_was_lost_are_read_again_at_once(own, db):
+    """A Redis that comes back without its last second knows them as read by a broadcaster that has long written them."""
+    session_id = create(own)
+    wait_recorded(db, session_id, 1)
+    redis, stopped = own.redis(), [own.pid(name) for name in own.broadcasters()]
+    key = next(k for k in redis.scan_iter("sk:*:session:" + session_id)).rsplit(":session:", 1)[0] + ":audit"
+    for pid in stopped:
+        own.kill_pid(pid, signal.SIGSTOP)
+    try:
+        do(own, session_id, "start")
+        reader = redis.xinfo_consumers(key, "audit")[0]["name"]
+        assert redis.xreadgroup("audit", reader, {key: ">"})
+    finally:
+        for pid in stopped:
+            own.kill_pid(pid, signal.SIGCONT)
+    wait_recorded(db, session_id, 2, seconds=4)
+
+
 def test_a_missing_schema_is_waited_for_and_nothing_goes_to_the_dead_letters(make_stack):
     stack = make_stack(POSTGRES="on")
     db = stack.database()
