@@ -1,6 +1,5 @@
 """What answers and pages say to browsers: security headers everywhere, and whose pages may read."""
 import re
-import uuid
 
 import pytest
 import requests
@@ -9,7 +8,7 @@ from stack import ROOT
 
 PAGES = ["/", "/demo/", "/demo/chess.html", "/demo/chess.js", "/synckairos.js", "/synckairos.d.ts", "/api-docs", "/api-docs/", "/status"]
 DATA = ["/v1/time", "/health", "/ready", "/metrics", "/api-docs.json", "/asyncapi.json", "/v1/sessions", "/v1/nothing", "/nothing",
-        "/ws", f"/v1/sessions/{uuid.uuid4()}"]
+        "/ws", f"/v1/sessions/11111111-2222-4333-8444-555555555555"]
 
 
 def get(stack, path, method="GET", **headers):
