@@ -166,8 +166,8 @@ def main():
         for job in concurrent.futures.as_completed([pool.submit(job.run, out) for job in small]):
             report(job.result())
     if paths:
-        # What loads the machine to its limit, or measures it, runs by itself.
-        report(pytest_job(build, out, "end to end", paths, ["-m", "not alone", "-n", str(JOBS), "--dist", "loadfile"]).run(out))
+        # Most of these wait most of the time. What loads the machine to its limit, or measures it, runs by itself.
+        report(pytest_job(build, out, "end to end", paths, ["-m", "not alone", "-n", str(2 * JOBS), "--dist", "loadfile"]).run(out))
         report(pytest_job(build, out, "end to end, alone", paths, ["-m", "alone"]).run(out))
 
     passed, failed = sum(j.passed for j in done), sum(j.failed for j in done)
