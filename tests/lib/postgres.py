@@ -37,6 +37,8 @@ class Postgres:
             who = pwd.getpwnam("postgres")
             os.chown(self.dir, who.pw_uid, who.pw_gid)
             self.who = ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups"]
+            if subprocess.run([*self.who, "test", "-x", self.bin / "postgres"], check=False).returncode != 0:  # as in etc/dev/run
+                self.who += ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
         init = [self.bin / "initdb", "-D", self.dir / "data", "-U", "synckairos", "-A", "trust", "-E", "UTF8"]
         init += ["--locale=C.UTF-8", "--no-sync"]
         subprocess.run([*self.who, *init], check=True, stdout=subprocess.DEVNULL, cwd=self.dir)
