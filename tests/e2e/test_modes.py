@@ -78,6 +78,7 @@ def test_what_each_mode_burns_and_shows(api, mode):
 def test_an_exam_ends_for_everybody_at_once(api):
     sent = api.create("global", 3, total_time_ms=1500)
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         state = api.command(sent, "start")
         assert state["allotted_ms"] == 1500 and state["deadline_at"] > state["server_time"]
         message = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["state"]["status"] == "expired")
@@ -134,6 +135,7 @@ def test_per_group_burns_the_bank_of_the_group_and_names_it(api):
                               {"group_id": blue, "total_time_ms": 60_000}])
     assert "group_id" not in people[0]
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         state = api.command(sent, "start")
         assert state["active_group_id"] == red and [one["group_id"] for one in state["participants"]] == [red, blue, red]
         assert [one["members"] for one in state["groups"]] == [[ids[0], ids[2]], [ids[1]]]
@@ -217,6 +219,7 @@ def test_an_added_one_comes_last_and_is_seen(api):
     path, new = f"/v1/sessions/{sent['session_id']}/participants", str(uuid.uuid4())
     api.command(sent, "start")
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         state = api.call("POST", path, 201, json={"participant_id": new, "total_time_ms": 5000})
         assert state["participants"][2]["participant_index"] == 2 and state["version"] == 3
         seen = watcher.wait_for("STATE_UPDATE")["state"]
@@ -241,6 +244,7 @@ def test_an_added_one_joins_a_group_and_is_seen_there(api):
     path, home = f"/v1/sessions/{sent['session_id']}/participants", sent["participants"][1]["participant_id"]
     joins, alone = str(uuid.uuid4()), str(uuid.uuid4())
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         api.call("POST", path, 201, json={"participant_id": joins, "total_time_ms": 5000, "group_id": home})
         api.call("POST", path, 201, json={"participant_id": alone, "total_time_ms": 6000})
         groups = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["version"] == 3)["state"]["groups"]
@@ -277,6 +281,7 @@ def test_zero_on_the_active_one_expires_it_for_everybody_who_watches(api):
     first, second = (one["participant_id"] for one in sent["participants"])
     api.command(sent, "start")
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         state = api.call("PATCH", f"/v1/sessions/{sent['session_id']}/participants/{first}",
                          json={"total_time_ms": 0, "reason": "left the table"})
         expired = watcher.wait_for("TIME_EXPIRED")
@@ -292,6 +297,7 @@ def test_a_quiz_goes_on_by_itself_until_its_last_question(api):
                       action_on_timeout={"type": "skip_question", "penalty": {"points": -5}})
     first, second = (one["participant_id"] for one in sent["participants"])
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         state = api.command(sent, "start")
         assert state["action_on_timeout"] == {"type": "skip_cycle", "penalty": {"points": -5}} and state["max_cycles"] == 2
         turn = watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["version"] == 3)["state"]
@@ -350,6 +356,7 @@ def test_a_switch_that_came_too_late_hands_nothing_over(api):
     sent = api.create("per_cycle", 2, time_per_cycle_ms=1000, auto_advance=True)
     second = sent["participants"][1]["participant_id"]
     with watch(api.stack, sent["session_id"]) as watcher:
+        watcher.wait_for("STATE_SYNC")
         api.command(sent, "start")
         watcher.wait_for(lambda m: m["type"] == "STATE_UPDATE" and m["version"] == 3)
         answer = api.command(sent, "switch", 409)
