@@ -175,8 +175,6 @@ group_of(const struct audit_batch *b, const struct event *ev)
 
     if (ev->group_id[0] != '\0')
         return ev->group_id;
-    if (ev->group_id[0] != '\0')
-        return ev->group_id;
     return place < 0 ? "" : b->state.p[place].group_id;
 }
 
