@@ -91,9 +91,16 @@ def test_refusals_are_not_reported(make_stack, sentry):
     assert not sentry.received
 
 
+def watches_over_itself(pid):
+    """Whether the process has a handler for SIGSEGV; one that has just been forked has none yet."""
+    caught = next(line.split()[1] for line in open(f"/proc/{pid}/status") if line.startswith("SigCgt:"))
+    return int(caught, 16) >> (signal.SIGSEGV - 1) & 1
+
+
 def test_crashes_are_reported(make_stack, sentry):
     stack = make_stack(SENTRY_DSN=sentry.dsn, BROADCASTERS=2)
     victim = stack.workers()[0]
+    until(lambda: watches_over_itself(victim), say="a worker that has begun to serve")
     stack.expected.add(victim)
     os.kill(victim, signal.SIGSEGV)
     until(lambda: [e for e in sentry.events() if e["tags"].get("code") == "SIGSEGV"], 20, say="the report")
