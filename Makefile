@@ -94,13 +94,18 @@ packages:
 
 # --- building -------------------------------------------------------------------------------------------------------
 
-$(LIBCOMMON): $(COMMON_OBJ)
-$(LIBFCGI): $(filter-out $(BUILD)/fcgi/main.o,$(call obj,$(FCGI_SRC)))
-$(LIBBCAST): $(filter-out $(BUILD)/broadcaster/main.o,$(call obj,$(BCAST_SRC)))
-$(LIBCTL): $(filter-out $(BUILD)/ctl/main.o,$(call obj,$(CTL_SRC))) $(BUILD)/gen/migrations.o
+# The names in $(NAME_SRC): what is made of all of them depends on this file, too, so that one that is gone goes.
+$(BUILD)/gen/%.names: FORCE
+	$(Q)mkdir -p $(@D) && echo $($*_SRC) | cmp -s - $@ || echo $($*_SRC) >$@
+FORCE:
+
+$(LIBCOMMON): $(COMMON_OBJ) $(BUILD)/gen/COMMON.names
+$(LIBFCGI): $(filter-out $(BUILD)/fcgi/main.o,$(call obj,$(FCGI_SRC))) $(BUILD)/gen/FCGI.names
+$(LIBBCAST): $(filter-out $(BUILD)/broadcaster/main.o,$(call obj,$(BCAST_SRC))) $(BUILD)/gen/BCAST.names
+$(LIBCTL): $(filter-out $(BUILD)/ctl/main.o,$(call obj,$(CTL_SRC))) $(BUILD)/gen/migrations.o $(BUILD)/gen/CTL.names
 $(LIBCOMMON) $(LIBFCGI) $(LIBBCAST) $(LIBCTL):
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
 $(BUILD)/synckairos.fcgi: $(BUILD)/fcgi/main.o $(LIBFCGI) $(LIBCOMMON)
 	$(call say,LD,$@)
@@ -144,14 +149,14 @@ $(BUILD)/%.o: %.c | $(BUILD)/gen/lua_scripts.h $(BUILD)/gen/migrations.h $(READY
 # Scripts become C strings, one line each; the enum follows the order of the file names. A line `--#include x` stands
 # for common/lua/include/x.lua.
 LUA_EXPAND = awk '/^--\#include /{p = "common/lua/include/" $$2 ".lua"; while ((getline l < p) > 0) print l; next} {print}'
-$(BUILD)/gen/lua_scripts.c: $(LUA_SRC) $(LUA_INC) Makefile
+$(BUILD)/gen/lua_scripts.c: $(LUA_SRC) $(LUA_INC) $(BUILD)/gen/LUA.names Makefile
 	$(Q)mkdir -p $(dir $@)
 	$(Q){ echo '/* generated from common/lua, do not edit */'; echo '#include "lua_scripts.h"'; \
 	  echo 'const char *const lua_script_text[LUA__MAX] = {'; \
 	  for f in $(LUA_SRC); do $(LUA_EXPAND) $$f | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/'; echo '    ,'; done; \
 	  echo '};'; echo 'const char *const lua_script_name[LUA__MAX] = {'; \
 	  for f in $(LUA_SRC); do echo "    \"$$(basename $$f .lua)\","; done; echo '};'; } > $@
-$(BUILD)/gen/lua_scripts.h: $(LUA_SRC) Makefile
+$(BUILD)/gen/lua_scripts.h: $(LUA_SRC) $(BUILD)/gen/LUA.names Makefile
 	$(Q)mkdir -p $(dir $@)
 	$(Q){ echo '/* generated from common/lua, do not edit */'; echo '#ifndef GEN_LUA_SCRIPTS_H'; echo '#define GEN_LUA_SCRIPTS_H'; \
 	  echo 'enum lua_script {'; for f in $(LUA_SRC); do echo "    LUA_$$(basename $$f .lua | tr a-z A-Z),"; done; \
@@ -161,7 +166,7 @@ $(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/lua_scripts.
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<
 
 # Migrations are built into kairosctl the same way, in the order of their numbers.
-$(BUILD)/gen/migrations.c: $(SQL_SRC) Makefile
+$(BUILD)/gen/migrations.c: $(SQL_SRC) $(BUILD)/gen/SQL.names Makefile
 	$(Q)mkdir -p $(dir $@)
 	$(Q){ echo '/* generated from migrations, do not edit */'; echo '#include "migrations.h"'; \
 	  echo 'const char *const migration_text[] = {'; \
