@@ -6,7 +6,6 @@ import pytest
 from delay_proxy import DelayProxy
 from window import command, game_body, new_game, page, state, api
 
-pytestmark = pytest.mark.alone  # it measures how soon a window has recovered
 BACK_MS = 2000  # a window has recovered this long after the server is back
 
 

@@ -9,8 +9,6 @@ import requests
 
 from load import create_started, eventually
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def own(make_stack):

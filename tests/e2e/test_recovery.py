@@ -16,8 +16,6 @@ from postgres import rows
 from stack import free_port, until
 from tokens import bearer
 
-pytestmark = pytest.mark.alone
-
 HOUR = 3_600_000
 A, B = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
 
