@@ -1,9 +1,9 @@
 /*
- * A round trip is one send and (for a reply of up to 32 KB) one recv on a blocking socket whose
- * receive timeout is short: the loop around it sees the deadline, and a signal only makes it
- * look again. hiredis opens the socket and parses; its own I/O is not used, because it copies
- * what we have as bytes already, has no deadline over several reads and lets write(2) raise
- * SIGPIPE.
+ * A round trip is one send, one poll and (for a reply of up to 32 KB) one recv. Not a recv that
+ * blocks: on a unix socket that one is woken, too, when Redis reads what was sent, only to
+ * sleep again, which costs both sides more than the poll. hiredis opens the socket and parses;
+ * its own I/O is not used, because it copies what we have as bytes already, has no deadline
+ * over several reads and lets write(2) raise SIGPIPE.
  */
 #include "redis.h"
 #include "arena.h"
@@ -27,7 +27,7 @@
 
 #define CONNECT_MS 1000
 #define REPLY_MS 2000
-#define TICK_US 100000 /* how far behind a deadline a blocked recv may notice it */
+#define TICK_US 100000 /* how far behind a deadline a blocked send may notice it */
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 500
 #define READ_SIZE (32 * 1024)
@@ -134,25 +134,38 @@ take_replies(struct redis *r, struct redis_batch *b, bool *complete)
     return IO_DONE;
 }
 
+/* What the server sends until the deadline goes to the reader; IO_DONE also when a signal came
+ * instead. */
+static enum io
+receive(struct redis *r, int64_t deadline_ms)
+{
+    struct pollfd p = { .fd = r->ctx->fd, .events = POLLIN };
+    int64_t left = deadline_ms - clock_mono_ms();
+    ssize_t n;
+
+    /* what is there is taken, even when this process was stopped past the deadline */
+    if (poll(&p, 1, left > 0 ? (int)left : 0) == 0)
+        return IO_TIMEOUT;
+    n = recv(r->ctx->fd, r->in, sizeof(r->in), MSG_DONTWAIT);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return IO_DONE;
+    if (n <= 0)
+        return IO_CLOSED;
+    return redisReaderFeed(r->ctx->reader, r->in, (size_t)n) == REDIS_OK ? IO_DONE : IO_GARBLED;
+}
+
 static enum io
 receive_all(struct redis *r, struct redis_batch *b, int64_t deadline_ms)
 {
     bool complete = false;
+    enum io io = IO_DONE;
 
-    while (!complete) {
-        ssize_t n = recv(r->ctx->fd, r->in, sizeof(r->in), 0);
-
-        if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-            return IO_CLOSED;
-        if (n > 0) {
-            if (redisReaderFeed(r->ctx->reader, r->in, (size_t)n) != REDIS_OK ||
-                take_replies(r, b, &complete) != IO_DONE)
-                return IO_GARBLED;
-        }
-        if (!complete && clock_mono_ms() >= deadline_ms)
-            return IO_TIMEOUT;
+    while (!complete && io == IO_DONE) {
+        io = receive(r, deadline_ms);
+        if (io == IO_DONE)
+            io = take_replies(r, b, &complete);
     }
-    return IO_DONE;
+    return io;
 }
 
 static enum io
@@ -203,7 +216,6 @@ set_options(const struct redis *r)
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof(tick)) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof(tick)) != 0)
         return "socket options failed";
     if (r->url.path[0] == '\0' &&
@@ -435,28 +447,25 @@ redis_next(struct redis *r, struct redis_batch *b, int64_t wait_ms, const redisR
            struct fail *f)
 {
     int64_t deadline_ms = clock_mono_ms() + wait_ms;
-    const char *error = "not connected";
+    enum io io = r->ctx ? IO_DONE : IO_CLOSED;
 
     *out = NULL;
     if (r->ctx)
         redis_batch_pool(b, r->ctx->reader);
-    while (r->ctx) {
+    while (io == IO_DONE) {
         void *reply = NULL;
-        ssize_t n;
 
-        error = io_text[IO_GARBLED];
-        if (redisReaderGetReply(r->ctx->reader, &reply) != REDIS_OK)
+        if (redisReaderGetReply(r->ctx->reader, &reply) != REDIS_OK) {
+            io = IO_GARBLED;
             break;
+        }
         *out = reply;
-        if (reply || clock_mono_ms() >= deadline_ms)
+        if (reply)
             return RC_OK;
-        n = recv(r->ctx->fd, r->in, sizeof(r->in), 0);
-        error = io_text[IO_CLOSED];
-        if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-            break;
-        if (n > 0 && redisReaderFeed(r->ctx->reader, r->in, (size_t)n) != REDIS_OK)
-            break;
+        io = receive(r, deadline_ms);
+        if (io == IO_TIMEOUT)
+            return RC_OK;
     }
     hang_up(r);
-    return fail_log(f, RC_STORE_UNAVAILABLE, "redis: %s", error);
+    return fail_log(f, RC_STORE_UNAVAILABLE, "redis: %s", io_text[io]);
 }

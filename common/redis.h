@@ -64,7 +64,7 @@ const struct redisReply *redis_batch_reply(const struct redis_batch *b, int plac
 enum rc redis_batch_check(const struct redis_batch *b, int place, struct fail *f) MUSTCHECK;
 
 /*
- * Send all and await all: two system calls when the replies come in one piece. RC_OK: every
+ * Send all and await all: three system calls when the replies come in one piece. RC_OK: every
  * command has a reply (which may be an error reply). RC_STORE_UNAVAILABLE: nothing was
  * executed, or nothing but what may be executed twice (reads, limits).
  * RC_OUTCOME_UNKNOWN: a change may have been executed, replies are lost. After a failure the
