@@ -5,6 +5,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/redis.h"
+#include "common/redis_info.h"
 #include "lua_scripts.h"
 #include "worker_thread.h"
 
@@ -28,7 +29,8 @@ struct audit_backlog {
     struct redis_batch *batch;
     struct stream stream[KEYS_PARTITIONS];
     int64_t total, limit;
-    char verdict; /* written last; 0: none */
+    char verdict;    /* written last; 0: none */
+    char run_id[64]; /* of the Redis whose settings the log has */
 };
 
 static int64_t
@@ -39,13 +41,11 @@ integer(const struct redis_batch *b, int place)
     return reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0; /* nil: no such key */
 }
 
-/* 25 % of maxmemory, which INFO tells as "maxmemory:<bytes>". */
+/* 25 % of maxmemory. */
 static int64_t
-share_of_memory(const redisReply *info)
+share_of_memory(const redisReply *reply)
 {
-    const char *at =
-        info->type == REDIS_REPLY_STRING ? strstr(info->str, "\nmaxmemory:") : NULL;
-    int64_t max = at == NULL ? 0 : strtoll(at + sizeof("\nmaxmemory:") - 1, NULL, 10);
+    int64_t max = redis_info_number(redis_info_text(reply), "maxmemory");
 
     return max > 0 ? max / 4 : DEFAULT_MAX;
 }
@@ -134,6 +134,16 @@ cut(struct audit_backlog *a, struct fail *f)
     return redis_run(a->redis, a->batch, f);
 }
 
+/* Once for every Redis that is met. */
+static void
+log_settings(struct audit_backlog *a)
+{
+    if (strcmp(a->run_id, redis_run_id(a->redis)) == 0)
+        return;
+    snprintf(a->run_id, sizeof(a->run_id), "%s", redis_run_id(a->redis));
+    redis_info_log(a->redis);
+}
+
 static int64_t
 turn(void *ctx)
 {
@@ -141,6 +151,8 @@ turn(void *ctx)
     struct fail f = { 0 };
     enum rc rc = measure(a, &f);
 
+    if (rc == RC_OK)
+        log_settings(a);
     if (rc == RC_OK)
         rc = a->conf->database_url[0] != '\0' ? judge(a, &f) : cut(a, &f);
     if (rc != RC_OK && rc != RC_STORE_UNAVAILABLE && rc != RC_OUTCOME_UNKNOWN)

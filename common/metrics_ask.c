@@ -2,17 +2,17 @@
 
 #include "keys.h"
 #include "redis.h"
+#include "redis_info.h"
 #include "status.h"
 
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The questions about each partition, the time, then the sections of INFO. */
+/* The questions about each partition, the time, then INFO. */
 enum { ASK_SESSIONS, ASK_RECORDS, ASK_BYTES, ASK_OLDEST, ASKS };
 #define TIME_AT (ASKS * KEYS_PARTITIONS)
 #define INFO_AT (TIME_AT + 1)
-static const char *const sections[] = { "memory", "persistence", "replication" };
 
 void
 metrics_ask_nothing(int64_t asked[METRIC__MAX])
@@ -31,8 +31,7 @@ metrics_ask_add(struct redis_batch *b, const char *prefix)
         redis_batch_add(b, "XRANGE %s - + COUNT 1", keys_audit(prefix, i).s);
     }
     redis_batch_add(b, "TIME");
-    for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
-        redis_batch_add(b, "INFO %s", sections[i]);
+    redis_batch_add(b, "INFO memory persistence replication");
 }
 
 /* Sum of the integers that one of the questions gave, nil is 0; -1 when one of them failed. */
@@ -82,59 +81,29 @@ oldest_s(const struct redis_batch *b)
     return now_us < 0 ? -1 : most_ms / 1000;
 }
 
-/* What follows "name:" at the beginning of a line of INFO; NULL when there is no such line. */
-static const char *
-info(const struct redis_batch *b, const char *name)
-{
-    size_t len = strlen(name);
-
-    for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
-        const struct redisReply *reply = redis_batch_reply(b, INFO_AT + (int)i);
-        const char *line = reply != NULL ? reply->str : NULL;
-
-        while (line != NULL && *line != '\0') {
-            if (strncmp(line, name, len) == 0 && line[len] == ':')
-                return line + len + 1;
-            line = strchr(line, '\n');
-            line = line != NULL ? line + 1 : NULL;
-        }
-    }
-    return NULL;
-}
-
-static int64_t
-info_number(const struct redis_batch *b, const char *name)
-{
-    const char *text = info(b, name);
-
-    return text != NULL ? strtoll(text, NULL, 10) : -1;
-}
-
 /* 1 when the last append (and the last rewrite) went well; unknown without AOF. */
 static int64_t
-aof_is_well(const struct redis_batch *b)
+aof_is_well(const char *info)
 {
-    const char *append = info(b, "aof_last_write_status");
-    const char *rewrite = info(b, "aof_last_bgrewrite_status");
-
-    if (info_number(b, "aof_enabled") != 1 || append == NULL || rewrite == NULL)
+    if (!redis_info_is(info, "aof_enabled", "1"))
         return -1;
-    return strncmp(append, "ok", 2) == 0 && strncmp(rewrite, "ok", 2) == 0;
+    return redis_info_is(info, "aof_last_write_status", "ok") &&
+           redis_info_is(info, "aof_last_bgrewrite_status", "ok");
 }
 
 /* Seconds since the slowest replica was heard; unknown without one. */
 static int64_t
-replica_lag(const struct redis_batch *b)
+replica_lag(const char *info)
 {
-    int64_t n = info_number(b, "connected_slaves"), most = -1;
-    char name[32];
+    int64_t n = redis_info_number(info, "connected_slaves"), most = -1;
+    char name[32], line[REDIS_INFO_VALUE_MAX];
 
     for (int64_t i = 0; i < n; i++) {
-        const char *line, *lag;
+        const char *lag;
 
         snprintf(name, sizeof(name), "slave%d", (int)i);
-        line = info(b, name);
-        lag = line != NULL ? strstr(line, "lag=") : NULL;
+        redis_info_value(info, name, line);
+        lag = strstr(line, "lag=");
         if (lag != NULL && strtoll(lag + 4, NULL, 10) > most)
             most = strtoll(lag + 4, NULL, 10);
     }
@@ -144,18 +113,20 @@ replica_lag(const struct redis_batch *b)
 void
 metrics_ask_take(const struct redis_batch *b, int64_t asked[METRIC__MAX])
 {
+    const char *info = redis_info_text(redis_batch_reply(b, INFO_AT));
+
     asked[METRIC_REDIS_UP] = 1;
     asked[METRIC_ACTIVE_SESSIONS] = sum(b, ASK_SESSIONS); /* every session has a wake-up */
     asked[METRIC_AUDIT_WAITING] = sum(b, ASK_RECORDS);
     asked[METRIC_AUDIT_BYTES] = sum(b, ASK_BYTES);
     asked[METRIC_AUDIT_AGE] = oldest_s(b);
-    asked[METRIC_REDIS_MEMORY] = info_number(b, "used_memory");
-    asked[METRIC_REDIS_MEMORY_MAX] = info_number(b, "maxmemory");
+    asked[METRIC_REDIS_MEMORY] = redis_info_number(info, "used_memory");
+    asked[METRIC_REDIS_MEMORY_MAX] = redis_info_number(info, "maxmemory");
     if (asked[METRIC_REDIS_MEMORY_MAX] == 0)
-        asked[METRIC_REDIS_MEMORY_MAX] = info_number(b, "total_system_memory");
-    asked[METRIC_REDIS_AOF_OK] = aof_is_well(b);
-    asked[METRIC_REDIS_REPLICAS] = info_number(b, "connected_slaves");
-    asked[METRIC_REDIS_LAG] = replica_lag(b);
+        asked[METRIC_REDIS_MEMORY_MAX] = redis_info_number(info, "total_system_memory");
+    asked[METRIC_REDIS_AOF_OK] = aof_is_well(info);
+    asked[METRIC_REDIS_REPLICAS] = redis_info_number(info, "connected_slaves");
+    asked[METRIC_REDIS_LAG] = replica_lag(info);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "common/conf.h"
 #include "common/pg.h"
 #include "common/redis.h"
+#include "common/redis_info.h"
 #include "ctl.h"
 #include "keyfile.h"
 
@@ -172,16 +173,14 @@ static void
 describe_redis(struct redis *r, struct json_object *about)
 {
     struct redis_batch *batch = redis_batch_new();
-    struct fail f = { 0 };
-    const char *line;
-    char version[32];
+    char version[REDIS_INFO_VALUE_MAX];
+    const char *info = NULL;
 
     redis_batch_add(batch, "INFO server");
-    if (redis_run(r, batch, &f) == RC_OK && redis_batch_check(batch, 0, &f) == RC_OK) {
-        line = strstr(redis_batch_reply(batch, 0)->str, "redis_version:");
-        snprintf(version, sizeof(version), "%.*s",
-                 line != NULL ? (int)strcspn(line + 14, "\r\n") : 0,
-                 line != NULL ? line + 14 : "");
+    if (redis_run(r, batch, NULL) == RC_OK)
+        info = redis_info_text(redis_batch_reply(batch, 0));
+    if (info != NULL) {
+        redis_info_value(info, "redis_version", version);
         note(about, "version", version);
         note(about, "run_id", redis_run_id(r));
     }

@@ -12,6 +12,7 @@
 #include "ctl.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #define TOKEN_SECONDS 120
 #define LETTERS_MIN 10 /* of different ones in a secret */
 #define IDLE_EXTRA_MS 1000
+#define CONNECTIONS_PERCENT 80
 #define IDLE_MAX_MS (3600 * 1000)
 
 static const char *const level_words[] = {
@@ -62,6 +64,16 @@ doctor_say(struct doctor *d, enum doctor_level level, const char *check, const c
     if (remedy != NULL)
         printf("      %-22s  -> %s\n", "", remedy);
     fflush(stdout);
+}
+
+void
+doctor_say_connections(struct doctor *d, const char *check, const char *remedy, int64_t used,
+                       int64_t most)
+{
+    bool many = used * 100 > most * CONNECTIONS_PERCENT;
+
+    doctor_say(d, many ? DOCTOR_WARN : DOCTOR_OK, check, many ? remedy : NULL,
+               "%" PRId64 " of %" PRId64 " are in use", used, most);
 }
 
 /* --- settings --- */
@@ -106,6 +118,15 @@ check_anonymous(struct doctor *d)
                    "may do everything; APP_ENV is not production");
 }
 
+static void
+name_stranger(void *ctx, const char *name, const char *meant)
+{
+    struct buf *out = ctx;
+
+    (void)meant;
+    buf_printf(out, "%s%s", out->len == 0 ? "; not ours, and without effect: " : ", ", name);
+}
+
 /* The faults, one line each; false when there are some. */
 static bool
 check_settings(struct doctor *d, struct conf **conf)
@@ -116,7 +137,8 @@ check_settings(struct doctor *d, struct conf **conf)
     buf_init(&faults, FAULTS_MAX);
     if (conf_load(conf, &faults) == RC_OK) {
         d->conf = *conf;
-        doctor_say(d, DOCTOR_OK, "settings", NULL, "are good");
+        conf_strangers(name_stranger, &faults);
+        doctor_say(d, DOCTOR_OK, "settings", NULL, "are good%s", buf_cstr(&faults));
         buf_fini(&faults);
         return true;
     }

@@ -29,6 +29,10 @@ struct doctor {
 void doctor_say(struct doctor *d, enum doctor_level level, const char *check,
                 const char *remedy, const char *fmt, ...) PRINTF(5, 6);
 
+/* Say how many of `most` connections are used; more than 80 % are too many. */
+void doctor_say_connections(struct doctor *d, const char *check, const char *remedy,
+                            int64_t used, int64_t most);
+
 void doctor_redis(struct doctor *d);    /* reachable, version, memory, persistence, users */
 void doctor_postgres(struct doctor *d); /* reachable, migrations, connections */
 void doctor_web(struct doctor *d);      /* FastCGI, tokens, WebSocket */

@@ -4,10 +4,8 @@
 #include "common/pg.h"
 #include "schema.h"
 
-#include <inttypes.h>
 
 #define DEADLINE_MS 5000
-#define CONNECTIONS_PERCENT 80
 
 static void
 check_migrations(struct doctor *d, struct pg *pg)
@@ -56,14 +54,10 @@ check_connections(struct doctor *d, struct pg *pg)
     used = pg_int(result, 0, 0);
     most = pg_int(result, 0, 1);
     pg_result_free(result);
-    if (used * 100 > most * CONNECTIONS_PERCENT)
-        doctor_say(d, DOCTOR_WARN, "postgres connections",
-                   "raise max_connections, or put pgbouncer (session or transaction mode) in "
-                   "front",
-                   "%" PRId64 " of %" PRId64 " are in use", used, most);
-    else
-        doctor_say(d, DOCTOR_OK, "postgres connections", NULL,
-                   "%" PRId64 " of %" PRId64 " are in use", used, most);
+    doctor_say_connections(d, "postgres connections",
+                           "raise max_connections, or put pgbouncer (session or transaction "
+                           "mode) in front",
+                           used, most);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "common/keys.h"
 #include "common/metrics_ask.h"
 #include "common/redis.h"
+#include "common/redis_info.h"
 
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
@@ -14,71 +15,53 @@
 #define CLOCK_MS 20
 #define MEMORY_PERCENT 80
 #define DRAIN_LATE_S 60
-#define VALUE_MAX 96
 #define MB (1 << 20)
-
-/* The value of "name:" in an INFO reply; "" when there is none. */
-static void
-field(const char *info, const char *name, char out[VALUE_MAX])
-{
-    size_t len = strlen(name);
-
-    out[0] = '\0';
-    for (const char *line = info; line != NULL; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, len) != 0 || line[len] != ':')
-            continue;
-        line += len + 1;
-        snprintf(out, VALUE_MAX, "%.*s", (int)strcspn(line, "\r\n"), line);
-        return;
-    }
-}
-
-static bool
-field_is(const char *info, const char *name, const char *value)
-{
-    char text[VALUE_MAX];
-
-    field(info, name, text);
-    return strcmp(text, value) == 0;
-}
-
-static int64_t
-number(const char *info, const char *name)
-{
-    char text[VALUE_MAX];
-
-    field(info, name, text);
-    return strtoll(text, NULL, 10);
-}
 
 /* --- what INFO says --- */
 
 static void
 check_version(struct doctor *d, const char *info)
 {
-    char version[VALUE_MAX];
+    char version[REDIS_INFO_VALUE_MAX];
 
-    field(info, "redis_version", version);
+    redis_info_value(info, "redis_version", version);
     if (strtol(version, NULL, 10) < 7)
         doctor_say(d, DOCTOR_FAIL, "redis version", "install Redis 7.0 or newer",
                    "%s is too old", version);
     else
         doctor_say(d, DOCTOR_OK, "redis version", NULL, "%s", version);
-    if (!field_is(info, "role", "master"))
+}
+
+/* False: there is nothing else to look at. */
+static bool
+check_role(struct doctor *d, const char *info)
+{
+    if (redis_info_is(info, "redis_mode", "sentinel")) {
+        doctor_say(d, DOCTOR_FAIL, "redis role",
+                   "name the Redis in REDIS_URL that this Sentinel watches",
+                   "this is a Sentinel, which keeps no sessions");
+        return false;
+    }
+    if (redis_info_is(info, "cluster_enabled", "1"))
+        doctor_say(d, DOCTOR_FAIL, "redis role",
+                   "name a Redis in REDIS_URL that is run with `cluster-enabled no`",
+                   "this server is a part of a Cluster, and the programs speak with one only");
+    else if (!redis_info_is(info, "role", "master"))
         doctor_say(d, DOCTOR_FAIL, "redis role", "name the master in REDIS_URL",
                    "this server is a replica and takes no changes");
     else
         doctor_say(d, DOCTOR_OK, "redis role", NULL, "master");
+    return true;
 }
 
 static void
 check_memory(struct doctor *d, const char *info)
 {
-    int64_t used = number(info, "used_memory"), most = number(info, "maxmemory");
-    char policy[VALUE_MAX];
+    int64_t used = redis_info_number(info, "used_memory"),
+            most = redis_info_number(info, "maxmemory");
+    char policy[REDIS_INFO_VALUE_MAX];
 
-    field(info, "maxmemory_policy", policy);
+    redis_info_value(info, "maxmemory_policy", policy);
     if (strcmp(policy, "noeviction") != 0)
         doctor_say(d, DOCTOR_FAIL, "redis eviction",
                    "set `maxmemory-policy noeviction` in redis.conf",
@@ -92,7 +75,7 @@ check_memory(struct doctor *d, const char *info)
         return;
     }
     if (most == 0)
-        most = number(info, "total_system_memory");
+        most = redis_info_number(info, "total_system_memory");
     if (most > 0 && used > most / 100 * MEMORY_PERCENT)
         doctor_say(d, DOCTOR_WARN, "redis memory",
                    "raise `maxmemory`, or shorten SESSION_CACHE_TTL; when it is full, nothing "
@@ -103,21 +86,54 @@ check_memory(struct doctor *d, const char *info)
                    used / MB, most / MB);
 }
 
+/* Every worker holds a connection, every broadcaster several. */
+static void
+check_clients(struct doctor *d, const char *info)
+{
+    doctor_say_connections(d, "redis connections",
+                           "raise `maxclients` in redis.conf (and its limit of open files), or "
+                           "lower FCGI_WORKERS",
+                           redis_info_number(info, "connected_clients"),
+                           redis_info_number(info, "maxclients"));
+}
+
+/* Whether the system decides when the file reaches the disk. Only a user with rights is told.
+ */
+static bool
+is_never_synced(struct doctor *d)
+{
+    struct redis_batch *b = redis_batch_new();
+    const redisReply *reply = NULL;
+    bool never;
+
+    redis_batch_add(b, "CONFIG GET appendfsync");
+    if (redis_run(d->redis, b, NULL) == RC_OK)
+        reply = redis_batch_reply(b, 0);
+    never = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+            strcmp(reply->element[1]->str, "no") == 0;
+    redis_batch_free(b);
+    return never;
+}
+
 static void
 check_persistence(struct doctor *d, const char *info)
 {
-    if (!field_is(info, "aof_enabled", "1"))
+    if (!redis_info_is(info, "aof_enabled", "1"))
         doctor_say(d, DOCTOR_FAIL, "redis append-only file",
                    "set `appendonly yes` and `appendfsync everysec` in redis.conf",
                    "off: a restart of Redis loses sessions");
-    else if (!field_is(info, "aof_last_write_status", "ok") ||
-             !field_is(info, "aof_last_bgrewrite_status", "ok"))
+    else if (!redis_info_is(info, "aof_last_write_status", "ok") ||
+             !redis_info_is(info, "aof_last_bgrewrite_status", "ok"))
         doctor_say(d, DOCTOR_FAIL, "redis append-only file",
                    "look at the disk of Redis (space, errors) and into its log",
                    "the last write or rewrite failed: changes are refused, or lost");
+    else if (is_never_synced(d))
+        doctor_say(d, DOCTOR_WARN, "redis append-only file",
+                   "set `appendfsync everysec` in redis.conf",
+                   "appendfsync is no: losing power loses half a minute");
     else
         doctor_say(d, DOCTOR_OK, "redis append-only file", NULL, "on, and well");
-    if (!field_is(info, "rdb_last_bgsave_status", "ok"))
+    if (!redis_info_is(info, "rdb_last_bgsave_status", "ok"))
         doctor_say(d, DOCTOR_FAIL, "redis snapshot",
                    "make room on the disk of Redis, or let it write there; then BGSAVE",
                    "the last one failed: Redis may refuse changes");
@@ -134,7 +150,7 @@ check_user(struct doctor *d)
     struct fail f = { 0 };
     int who = redis_batch_add(b, "ACL WHOAMI"), flush;
     const redisReply *reply;
-    char user[VALUE_MAX] = "";
+    char user[REDIS_INFO_VALUE_MAX] = "";
 
     if (redis_run(d->redis, b, &f) == RC_OK) {
         reply = redis_batch_reply(b, who);
@@ -188,24 +204,32 @@ measure_clock(struct doctor *d, int64_t *offset, int64_t *error)
     return known;
 }
 
+/* Of this server only: that of a replica counts from the moment it becomes the master. */
 static void
-check_clock(struct doctor *d)
+check_clock(struct doctor *d, const char *info)
 {
-    int64_t offset = 0, error = 0;
+    int64_t offset = 0, error = 0, replicas = redis_info_number(info, "connected_slaves");
+    char beside[96] = "";
 
     if (!measure_clock(d, &offset, &error)) {
-        doctor_say(d, DOCTOR_FAIL, "clocks", "look at Redis", "TIME has no answer");
+        doctor_say(d, DOCTOR_FAIL, "clocks",
+                   "let the user of REDIS_URL run TIME (etc/redis/users.acl), and look whether "
+                   "Redis is busy",
+                   "TIME has no answer");
         return;
     }
+    if (replicas > 0)
+        snprintf(beside, sizeof(beside),
+                 "; those of its %" PRId64 " replicas are not looked at", replicas);
     if (llabs(offset) - error > CLOCK_MS * 1000)
         doctor_say(d, DOCTOR_WARN, "clocks",
                    "let NTP (chrony) set the clocks of this host and of Redis's",
                    "Redis is %+.1f ms from this host: tokens are judged by another clock than "
-                   "sessions",
-                   (double)offset / 1000);
+                   "sessions%s",
+                   (double)offset / 1000, beside);
     else
-        doctor_say(d, DOCTOR_OK, "clocks", NULL, "Redis is %+.1f ms from this host",
-                   (double)offset / 1000);
+        doctor_say(d, DOCTOR_OK, "clocks", NULL, "Redis is %+.1f ms from this host%s",
+                   (double)offset / 1000, beside);
 }
 
 static void
@@ -245,7 +269,11 @@ check_audit(struct doctor *d, struct redis_batch *b)
         for (int i = 0; i < KEYS_PARTITIONS; i++)
             if (redis_batch_reply(b, i)->type == REDIS_REPLY_INTEGER)
                 dead += redis_batch_reply(b, i)->integer;
-    if (dead > 0)
+    if (asked[METRIC_AUDIT_WAITING] < 0)
+        doctor_say(d, DOCTOR_FAIL, "audit trail",
+                   "let the user of REDIS_URL do what etc/redis/users.acl says",
+                   "Redis does not tell what waits");
+    else if (dead > 0)
         doctor_say(d, DOCTOR_WARN, "audit trail",
                    "look at `error` in the streams *:audit:dead, repair, and put them back",
                    "PostgreSQL has refused %" PRId64 " records for good", dead);
@@ -279,12 +307,15 @@ doctor_redis(struct doctor *d)
     text = xstrdup(info->str);
     doctor_say(d, DOCTOR_OK, "redis", NULL, "answers");
     check_version(d, text);
-    check_memory(d, text);
-    check_persistence(d, text);
-    check_user(d);
-    check_clock(d);
-    check_broadcaster(d, b);
-    check_audit(d, b);
+    if (check_role(d, text)) {
+        check_memory(d, text);
+        check_clients(d, text);
+        check_persistence(d, text);
+        check_user(d);
+        check_clock(d, text);
+        check_broadcaster(d, b);
+        check_audit(d, b);
+    }
     free(text);
     redis_batch_free(b);
 }

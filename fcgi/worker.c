@@ -4,6 +4,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/redis.h"
+#include "common/redis_info.h"
 #include "fcgi/io.h"
 #include "fcgi/service.h"
 #include "fcgi/slot.h"
@@ -182,6 +183,8 @@ worker_run(const struct conf *conf, struct slot_page *page, int index)
     listen_setup(&w);
     if (redis_connect(w.service.app.redis, &f) != RC_OK)
         log_warn("redis_unreachable", LOG_STR("cause", f.log));
+    else if (index <= 0) /* one for all */
+        redis_info_log(w.service.app.redis);
     atomic_store(&w.slot->ready, true);
     serve(&w);
     service_fini(&w.service);

@@ -92,12 +92,13 @@ def nginx(well):
 
 
 class Rewriter:
-    """Between kairosctl and a Redis: replaces bytes of its answers."""
+    """Between kairosctl and a Redis (the path of its socket) or a web server (its port): replaces bytes of its answers."""
 
     def __init__(self, target, pattern, new):
         self.target, self.pattern, self.new = target, pattern, new
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.url = f"redis://{self.address}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -106,8 +107,11 @@ class Rewriter:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self.target)
+            if isinstance(self.target, int):
+                server = socket.create_connection(("127.0.0.1", self.target))
+            else:
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self.target)
             threading.Thread(target=self._pass, args=(client, server, lambda b: b), daemon=True).start()
             threading.Thread(target=self._pass, args=(server, client, self._rewrite), daemon=True).start()
 
@@ -221,6 +225,12 @@ def test_doctor_finds_faults_of_the_settings(well):
     assert finds(lines, "settings", "FAIL", "correct this") and "LOG_LEVEL" in lines["settings"]["finding"]
 
 
+def test_doctor_names_what_is_set_and_is_no_setting(well):
+    line = doctor(well, REDIS_SENTINEL_HOSTS="a:1,b:1", RATE_LIMIT_GETS="5")["settings"]
+    assert line["level"] == "ok"
+    assert set(line["finding"].rpartition("without effect: ")[2].split(", ")) == {"RATE_LIMIT_GETS", "REDIS_SENTINEL_HOSTS"}
+
+
 def test_doctor_finds_a_weak_secret(well):
     assert finds(doctor(well, JWT_SECRET="abc" * 12), "token key", "warn", "openssl rand")
 
@@ -252,8 +262,10 @@ def test_doctor_finds_that_redis_is_away(well):
 @pytest.mark.parametrize("pattern,new,check,level,remedy", [
     (rb"redis_version:7", b"redis_version:5", "redis version", "FAIL", "7.0"),
     (rb"aof_last_write_status:ok", b"aof_last_write_status:no", "redis append-only file", "FAIL", "disk"),
+    (rb"aof_last_bgrewrite_status:ok", b"aof_last_bgrewrite_status:no", "redis append-only file", "FAIL", "disk"),
+    (rb"maxclients:10000", b"maxclients:00001", "redis connections", "warn", "maxclients"),
     (rb"\*2\r\n\$10\r\n(\d{8})\d\d", rb"*2\r\n$10\r\n\g<1>00", "clocks", "warn", "NTP"),
-], ids=["version", "append-only file", "clock"])
+], ids=["version", "append-only file", "rewrite", "connections", "clock"])
 def test_doctor_finds_another_redis(well, pattern, new, check, level, remedy):
     with Rewriter(well.redis_socket, pattern, new) as rewriter:
         until(lambda: finds(doctor(well, REDIS_URL=rewriter.url), check, level, remedy), say=check)
@@ -264,9 +276,10 @@ def second_redis(tmp_path):
     """start(*options): another Redis; returns its URL."""
     started = []
 
-    def start(*options):
-        path = tmp_path / "s"
-        started.append(subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--dir", tmp_path, "--save", "", "--appendonly", "yes", *options],
+    def start(*options, kind=("--save", "", "--appendonly", "yes")):
+        path, conf = tmp_path / "s", tmp_path / "conf"
+        conf.touch()
+        started.append(subprocess.Popen(["redis-server", conf, "--port", "0", "--unixsocket", path, "--dir", tmp_path, *kind, *options],
                                         stdout=subprocess.DEVNULL))
         until(path.exists, say="Redis")
         return f"unix://{path}"
@@ -282,9 +295,37 @@ def test_doctor_finds_a_replica(well, second_redis):
     assert finds(doctor(well, REDIS_URL=url), "redis role", "FAIL", "REDIS_URL")
 
 
+def test_doctor_finds_a_part_of_a_cluster(well, second_redis):
+    lines = doctor(well, REDIS_URL=second_redis("--cluster-enabled", "yes", "--port", str(free_port())))
+    assert finds(lines, "redis role", "FAIL", "cluster-enabled no")
+
+
+def test_doctor_takes_a_sentinel_for_no_redis(well, second_redis):
+    lines = doctor(well, REDIS_URL=second_redis("--sentinel", kind=()))
+    assert finds(lines, "redis role", "FAIL", "Sentinel watches") and "redis eviction" not in lines and "clocks" not in lines
+
+
+def test_doctor_says_that_it_does_not_look_at_the_clocks_of_replicas(well, second_redis, tmp_path):
+    main = second_redis("--port", str(port := free_port()))
+    replica = tmp_path / "replica"
+    replica.mkdir()
+    copy = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", replica / "s", "--dir", replica, "--replicaof", "127.0.0.1", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: "its 1 replicas are not looked at" in doctor(well, REDIS_URL=main)["clocks"]["finding"], say="the replica")
+    finally:
+        copy.terminate()
+        copy.wait()
+
+
+def test_doctor_finds_what_the_redis_user_is_not_told(well, second_redis):
+    lines = doctor(well, REDIS_URL=second_redis("--user", *"default on nopass ~* &* +@all -time -xlen".split()))
+    assert finds(lines, "clocks", "FAIL", "TIME") and finds(lines, "audit trail", "FAIL", "users.acl")
+
+
 @pytest.mark.parametrize("name,value,check,level,remedy", [
     ("maxmemory-policy", "allkeys-lru", "redis eviction", "FAIL", "noeviction"),
     ("appendonly", "no", "redis append-only file", "FAIL", "appendonly yes"),
+    ("appendfsync", "no", "redis append-only file", "warn", "everysec"),
     ("maxmemory", None, "redis memory", "warn", "maxmemory"),
 ])
 def test_doctor_finds_settings_of_redis(well, name, value, check, level, remedy):
@@ -451,6 +492,21 @@ def test_doctor_finds_that_no_heartbeat_comes(well):
 def test_doctor_finds_a_line_that_holds_messages_back(well):
     with DelayProxy("127.0.0.1", well.port, down=1.2) as proxy:
         assert finds(doctor(well, f"--url={proxy.base_url}"), "websocket messages", "warn", "proxy_buffering")
+
+
+@pytest.mark.parametrize("lost,check", [("CONNECTED", "token in a header"), ("PONG", "websocket messages")])
+def test_doctor_finds_a_line_that_swallows_messages(well, lost, check):
+    with Rewriter(well.port, rb'(?s)\x81.{1,3}\{.*"type":"' + lost.encode() + rb'".*', b"") as swallower:
+        line = doctor(well, f"--url=http://{swallower.address}")[check]
+    assert line["level"] == "FAIL" and "proxy_buffering off" in line["remedy"] and lost in line["finding"]
+
+
+def test_doctor_that_is_limited_asks_for_patience(make_stack):
+    stack = make_stack(BROADCASTERS=1, RATE_LIMIT_ENABLED="true", RATE_LIMIT_TIME="1/60s", RATE_LIMIT_WS_CONNECT="1/60s")
+    first, lines = doctor(stack, JWT_SECRET=None), doctor(stack, JWT_SECRET=None)
+    assert first["rest"]["level"] == first["token in a header"]["level"] == "ok"
+    for check in ("rest", "token in a header", "token in the address", "token as a protocol"):
+        assert finds(lines, check, "warn", "in a minute"), check
 
 
 def test_doctor_takes_no_other_arguments():
