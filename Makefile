@@ -74,7 +74,7 @@ ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 DOCS       := build/api-docs/index.html
 
-.PHONY: all run doctor test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run bench bench-quick faults coverage install clean help \
+.PHONY: all run doctor test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run bench bench-quick faults soak coverage install clean help \
         unit api-test engine-props mutate mutate-flags gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
@@ -87,7 +87,7 @@ all: $(PROGRAMS) docs ## build the programs and the API page
 GROUPS := $(if $(filter run,$(MAKECMDGOALS)),build run docs) $(if $(filter test,$(MAKECMDGOALS)),build run docs unit test) \
           $(if $(filter lint,$(MAKECMDGOALS)),build unit lint) \
           $(if $(filter bench bench-quick,$(MAKECMDGOALS)),build run bench) \
-          $(if $(filter faults,$(MAKECMDGOALS)),build run test)
+          $(if $(filter faults soak,$(MAKECMDGOALS)),build run test)
 READY  := $(if $(strip $(GROUPS)),packages)
 packages:
 	@etc/dev/install $(GROUPS)
@@ -262,11 +262,16 @@ CROWD := $(BUILD)/tests/faults/crowd
 $(CROWD): $(wildcard tests/faults/*.c) tests/faults/crowd.h | $(READY)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@) && $(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -o $@ $(filter %.c,$^)
-# SEEDS=10 runs of each fault; FAULT=name and SEED=n choose one. What failed leaves its history and logs in build/faults.
+# SEEDS=10 runs of each fault, JOBS=1 beside each other; FAULT=name and SEED=n choose one. What failed leaves its history and logs in
+# build/faults.
 SEEDS ?= 10
+JOBS  ?= 1
+STRIKE = $(PYTHON) tests/faults/run.py $(BUILD) --jobs $(JOBS) $(if $(FAULT),--fault $(FAULT)) $(if $(SEED),--seed $(SEED))
 faults: $(PROGRAMS) $(CROWD) ## kill, freeze, starve and restart every part under load; judge what every client was told
 	@$(PYTHON) -m pytest -q --no-header tests/faults
-	@$(PYTHON) tests/faults/run.py $(BUILD) --seeds $(SEEDS) $(if $(FAULT),--fault $(FAULT)) $(if $(SEED),--seed $(SEED))
+	@$(STRIKE) --seeds $(SEEDS)
+soak: $(PROGRAMS) $(CROWD) ## PostgreSQL is away for a minute, then for ten at 1,000 changes/s; half an hour
+	@$(STRIKE) --soak --seeds 1
 
 # --- lint -----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -134,7 +135,7 @@ tend(int64_t now)
         watcher_go(watchers[k], now);
 }
 
-/* Everybody in turn may send, at most `most` of them. Returns how many did. */
+/* Everybody in turn may send, at most `most` commands. Returns how many did. */
 static int
 let_play(int most)
 {
@@ -148,19 +149,6 @@ let_play(int most)
     return sent;
 }
 
-/* A word from the test: s stop playing, anything else or the end: leave. */
-static bool
-word_to_leave(void)
-{
-    char word;
-    ssize_t n = read(STDIN_FILENO, &word, 1);
-    if (n < 0)
-        return false;
-    if (n == 1 && word == 's')
-        crowd.phase = STOP;
-    return n == 0 || word == 'q';
-}
-
 static bool
 all_done(void)
 {
@@ -168,6 +156,15 @@ all_done(void)
     while (n < n_players && player_done(players[n]))
         n++;
     return n == n_players;
+}
+
+static int
+watching(void)
+{
+    int n = 0;
+    for (int k = 0; k < n_watchers; k++)
+        n += watcher_open(watchers[k]);
+    return n;
 }
 
 /* Sessions are made and all sockets opened before anything is measured. */
@@ -179,9 +176,7 @@ prepare(void)
         let_play(n_players);
         tend(now_us());
         turn(5);
-        done = all_done();
-        for (int k = 0; k < n_watchers && done; k++)
-            done = watcher_open(watchers[k]);
+        done = all_done() && watching() == n_watchers;
     }
     if (!done) {
         fprintf(stderr, "crowd: not everybody could begin\n");
@@ -205,27 +200,85 @@ measure_peak(void)
 }
 
 static void
-run(double rate)
+say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    fflush(stdout);
+}
+
+/* How fast they play: `rate` commands a second from `start` on, of which `sent` have been. */
+struct pace {
+    double rate, percent;
+    int64_t start;
+    double sent;
+};
+
+static void
+keep_pace(struct pace *p, int64_t now)
+{
+    double due = (double)(now - p->start) * p->rate / 1e6;
+    p->sent -= (double)players_refunded();
+    if (due - p->sent > p->rate / 10) /* what was missed is not made up for */
+        p->sent = due - p->rate / 10;
+    if (due - p->sent >= 1)
+        p->sent += let_play((int)(due - p->sent));
+}
+
+/* What the test wants, if it said so; false when it is to leave. */
+static bool
+obey(struct pace *p)
+{
+    static long counted;
+    char word;
+    ssize_t n = read(STDIN_FILENO, &word, 1);
+    if (n < 0)
+        return true;
+    if (n == 1 && word == 'm') {
+        double peak = measure_peak();
+        *p = (struct pace){ p->percent > 0 ? peak * p->percent / 100 : p->rate, p->percent,
+                            now_us(), 0 };
+        counted = players_answered();
+        say("%.0f", peak);
+    } else if (n == 1 && word == 'l') {
+        say("%ld %d", players_answered() - counted, watching());
+        counted = players_answered();
+    } else if (n == 1 && word == 's') {
+        crowd.phase = STOP;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void
+run(struct pace pace)
 {
     bool said_done = false;
-    int64_t start = now_us(), tended = 0;
-    double sent = 0;
-    while (!word_to_leave()) {
+    int64_t tended = 0;
+    while (obey(&pace)) {
         int64_t now = now_us();
-        double due = (double)(now - start) * rate / 1e6;
-        if (due - sent > rate / 10) /* what was missed is not made up for */
-            sent = due - rate / 10;
-        if (due - sent >= 1)
-            sent += let_play((int)(due - sent));
+        keep_pace(&pace, now);
         turn(1);
         if (now - tended > 20000)
             tend(tended = now);
         if (crowd.phase == STOP && !said_done && all_done()) {
-            puts("done");
-            fflush(stdout);
+            say("done");
             said_done = true;
         }
     }
+}
+
+/* "55%" of what they can, or so many a second. */
+static struct pace
+pace_of(const char *text)
+{
+    double number = strtod(text, NULL);
+    bool share = strchr(text, '%') != NULL;
+    return (struct pace){ share ? 0 : number, share ? number : 0, now_us(), 0 };
 }
 
 static void
@@ -249,7 +302,8 @@ main(int argc, char **argv)
     if (argc != 11) {
         fprintf(stderr,
                 "usage: crowd PORT SEED HISTORY GUARDED KEYED CHURNING IDLE TICKING WATCHERS "
-                "PERCENT-OF-PEAK\nthen on standard input: s stop playing, q leave\n");
+                "RATE\nRATE: commands a second, or 55%% of the peak; for standard input see "
+                "crowd.h\n");
         return 2;
     }
     struct rlimit files = { 65536, 65536 };
@@ -271,9 +325,7 @@ main(int argc, char **argv)
     prepare();
     fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
     crowd.phase = PLAY;
-    double peak = measure_peak();
-    printf("peak %.0f\n", peak);
-    fflush(stdout);
-    run(peak * atoi(argv[10]) / 100);
+    say("ready");
+    run(pace_of(argv[10]));
     return fclose(crowd.out) == 0 ? 0 : 1;
 }

@@ -6,17 +6,29 @@
  * repeated until it is answered. Watchers hold a WebSocket each and come back when it closes.
  * Nothing is judged here; history.py reads what was written:
  *
- *   S session uuid kind                   a session: g guarded, k keyed, c churning, i idle, t
- * ticking E epoch session text                  the epochs that were seen, numbered A sent
- * answered player session op key given status code retry epoch version state cycle O time
- * watcher session                a socket was opened (the handshake was answered) X time
- * watcher                        and has ended W time watcher kind epoch version state cycle u,
- * d, s STATE_UPDATE, _DELTA, _SYNC; x SESSION_DELETED; n ERROR, there is no such session; l
- * TIME_EXPIRED
+ *   S session uuid kind                     a session: g guarded, k keyed, c churning,
+ *                                           i idle, t ticking
+ *   E epoch session text                    the epochs that were seen, numbered
+ *   A sent answered player session op key given status code retry epoch version state cycle
+ *   O time watcher session                  a socket was opened (the handshake was answered)
+ *   X time watcher                          and has ended
+ *   W time watcher kind epoch version state cycle
+ *                                           u, d, s STATE_UPDATE, _DELTA, _SYNC;
+ *                                           x SESSION_DELETED; n ERROR, there is no such
+ *                                           session; l TIME_EXPIRED
  *
  * Times are us of CLOCK_MONOTONIC. op: G get, C create, B start, S switch, P pause, R resume,
  * F complete, D delete. status 0: the connection ended without an answer. retry: 1 when there
  * was a Retry-After. What is unknown is `-`, or -1 where a number stands.
+ *
+ * The test talks to it by single letters on standard input, and reads a line for each:
+ *
+ *   (begin)  "ready"         all sessions run and all sockets are open; nobody plays yet
+ *   m        "PEAK"          a second of doing their best: 2xx to commands a second; from then
+ *                            on they play at their rate
+ *   l        "COUNT OPEN"    2xx to commands since the last m or l, sockets that are open
+ *   s        "done"          stop playing; every player knows what has become of what he did
+ *   q                        leave
  */
 #ifndef TESTS_FAULTS_CROWD_H
 #define TESTS_FAULTS_CROWD_H
@@ -70,7 +82,8 @@ struct said said_of(struct session *s, const char *json, size_t len);
 /* players.c */
 struct player;
 struct player *player_new(int number, struct session *s);
-/* Send the next command if it is time for one; true when something was sent. */
+/* Send what is next if it is time for that; true when it was a command. Reads are not counted:
+ * they are few, or needed before the next command. */
 bool player_go(struct player *p, int64_t now);
 /* PREPARE: whether his session runs. STOP: whether he knows what has become of all he did, and
  * nothing will happen by itself. */
@@ -78,6 +91,8 @@ bool player_done(const struct player *p);
 /* Give up what takes too long. */
 void player_check(struct player *p, int64_t now);
 long players_answered(void); /* 2xx of commands so far */
+/* Commands since the last call that somebody else's had overtaken: they changed nothing. */
+long players_refunded(void);
 
 /* watchers.c */
 struct watcher;

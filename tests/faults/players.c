@@ -7,7 +7,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GIVE_UP_US = 25000000, LOOK_US = 300000, AGAIN_US = 20000, GAME = 150, BODY_MAX = 1024 };
+enum {
+    GIVE_UP_US = 25000000,
+    LOOK_US = 300000,
+    RARELY_US = 8000000,
+    AGAIN_US = 20000,
+    GAME = 40,
+    BODY_MAX = 1024
+};
 
 struct player {
     struct source source;
@@ -19,17 +26,25 @@ struct player {
     char key[KEY_SIZE];
     bool repeat; /* the same again, under the same key */
     long given, keys, changes;
-    int64_t sent, not_before;
+    int64_t sent, not_before, look_at;
     size_t len;
     char in[1 << 14];
 };
 
-static long answered;
+static long answered, refunds;
 
 long
 players_answered(void)
 {
     return answered;
+}
+
+long
+players_refunded(void)
+{
+    long n = refunds;
+    refunds = 0;
+    return n;
 }
 
 static void on_answer(struct source *source);
@@ -68,12 +83,18 @@ player_done(const struct player *p)
 /* --- what to do next --- */
 
 static char
-while_it_runs(const struct player *p)
+look(const struct player *p, int64_t now)
+{
+    return now >= p->look_at ? 'G' : 0;
+}
+
+static char
+while_it_runs(const struct player *p, int64_t now)
 {
     switch (p->s->kind) {
     case 'i':
     case 't':
-        return 'G';
+        return look(p, now);
     case 'c':
         return p->changes >= GAME ? 'F' : 'S';
     default:
@@ -83,7 +104,7 @@ while_it_runs(const struct player *p)
 
 /* The next command, 0 for none. */
 static char
-choose(const struct player *p)
+choose(const struct player *p, int64_t now)
 {
     if (p->version < 0 && p->state != 'n')
         return 'G';
@@ -91,15 +112,15 @@ choose(const struct player *p)
         return must_stand(p) ? 'P' : 0;
     switch (p->state) {
     case 'n':
-        return p->s->kind == 'c' || crowd.phase == PREPARE ? 'C' : 'G';
+        return p->s->kind == 'c' || crowd.phase == PREPARE ? 'C' : look(p, now);
     case 'p':
         return 'B';
     case 'z':
-        return p->s->kind == 'i' ? 'G' : 'R';
+        return p->s->kind == 'i' ? look(p, now) : 'R';
     case 'r':
-        return crowd.phase == PLAY ? while_it_runs(p) : 0;
+        return crowd.phase == PLAY ? while_it_runs(p, now) : 0;
     default:
-        return p->s->kind == 'c' ? 'D' : 'G';
+        return p->s->kind == 'c' ? 'D' : look(p, now);
     }
 }
 
@@ -160,7 +181,7 @@ player_go(struct player *p, int64_t now)
 {
     if (p->op || now < p->not_before)
         return false;
-    char op = p->repeat ? 'S' : choose(p);
+    char op = p->repeat ? 'S' : choose(p, now);
     if (!op)
         return false;
     if (p->fd < 0 && (p->fd = dial(&p->source)) < 0) {
@@ -177,19 +198,18 @@ player_go(struct player *p, int64_t now)
     p->len = 0;
     p->sent = now_us();
     transmit(p);
-    return true;
+    return op != 'G';
 }
 
 /* --- what came of it --- */
 
-/* How long he waits before the next thing he does. */
+/* When he looks again at what he only looks at. What ticks he rarely looks at: whoever reads a
+ * session has what is due in it done, and here the server is to do that by itself. */
 static int64_t
-pause_after(const struct player *p, int status)
+next_look(const struct player *p, int64_t now)
 {
-    bool looks = p->s->kind == 'i' || p->s->kind == 't' || p->state == 'n';
-    if (status == 0 || status >= 500)
-        return AGAIN_US + draw(AGAIN_US);
-    return looks && crowd.phase == PLAY ? LOOK_US + draw(LOOK_US) : 0;
+    int64_t pause = p->s->kind == 't' && p->state == 'r' ? RARELY_US : LOOK_US;
+    return now + pause + draw((unsigned)pause);
 }
 
 static void
@@ -201,6 +221,7 @@ settle(struct player *p, int status, const char *code, bool retry, const char *b
         said = said_of(p->s, body, len);
         answered += p->op != 'G';
     }
+    refunds += p->op != 'G' && (status == 400 || status == 409);
     fprintf(crowd.out, "A %lld %lld %d %d %c %s %ld %d %s %d %d %ld %c %ld\n",
             (long long)p->sent, (long long)now, p->number, p->s->number, p->op,
             p->key[0] ? p->key : "-", p->given, status, code, retry, said.epoch, said.version,
@@ -213,7 +234,8 @@ settle(struct player *p, int status, const char *code, bool retry, const char *b
     if (p->key[0] && (status == 0 || status == 503))
         p->repeat = true;
     p->op = 0;
-    p->not_before = now + pause_after(p, status);
+    p->look_at = next_look(p, now);
+    p->not_before = status == 0 || status >= 500 ? now + AGAIN_US + draw(AGAIN_US) : 0;
 }
 
 static void

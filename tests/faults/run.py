@@ -1,12 +1,14 @@
 """Strikes at a running stack under load and judges what every client was told: run.py BUILD [--fault NAME] [--seed N] [--seeds 10]
 
 Each run has a stack of its own and a seed, which decides instants and victims; a failed one can be
-repeated with its --fault and --seed. The last line is `N passed, N failed`. SLOW is honoured.
+repeated with its --fault and --seed. --soak takes the long ones instead (backlog.py). --jobs of them run
+beside each other. The last line is `N passed, N failed`. SLOW is honoured.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
-import json
+import itertools
 import os
 import pathlib
 import random
@@ -21,45 +23,71 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-import requests  # noqa: E402
-
-from history import History, Judgement, Record, State, metric  # noqa: E402
-from postgres import rows  # noqa: E402
-from stack import SLOW, Stack, children, until  # noqa: E402
+from backlog import SOAKS  # noqa: E402
+from history import History  # noqa: E402
+from judge import Judgement  # noqa: E402
+from stack import SLOW, Stack, until  # noqa: E402
 from strikes import FAULTS, Disk, Strike, now_us  # noqa: E402
+from truth import drained, final_states, metric, metrics, out_of_order, recorded, recovered, summed_up  # noqa: E402
+from usage import compare, left_behind, unexpected_ends, usage  # noqa: E402
 
-GUARDED, KEYED, CHURNING, IDLE, TICKING, WATCHERS, SHARE = 20, 12, 4, 8, 8, 500, 55
-GROWN_BYTES = 24 << 20
-DAY_MS = 86_400_000
+WATCHERS = 500
 
 
 class Crowd:
-    """The clients of one run (crowd.h); `peak` is what they got answered in a second of doing their best."""
+    """The clients of one run (crowd.h). `peak` is what they got answered in a second of doing their best."""
 
-    def __init__(self, build, port, seed, path):
-        self.path = path
-        command = [build / "tests/faults/crowd", port, seed, path, GUARDED, KEYED, CHURNING, IDLE, TICKING]
-        command += [int(WATCHERS / max(1, SLOW)), SHARE]
+    def __init__(self, build, port, seed, path, fault):
+        self.path, self.watchers = path, int(WATCHERS / max(1, SLOW))
+        self.sessions = fault.sessions
+        command = [build / "tests/faults/crowd", port, seed, path, *fault.sessions, self.watchers, fault.rate]
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.peak = float(self._line().split()[1])
+        assert self._line() == "ready"
+        self.peak = self._measure()
 
     def _line(self):
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"the crowd has left: status {self.process.wait()}")
-        return line
+        return line.rstrip("\n")
+
+    def _ask(self, letter):
+        self.process.stdin.write(letter)
+        self.process.stdin.flush()
+
+    def _measure(self):
+        self._ask("m")
+        self.asked = time.monotonic()
+        return float(self._line())
+
+    def look(self):
+        """(answered changes a second since the last look, open sockets)"""
+        self._ask("l")
+        count, sockets = map(int, self._line().split())
+        seconds, self.asked = time.monotonic() - self.asked, time.monotonic()
+        return count / seconds, sockets
+
+    def press(self, seconds):
+        """Return after so long under full load: everybody watches, and they got at least half of the peak
+        answered. Where the machine has become slower, the peak is another one."""
+        for _ in range(20):
+            self.look()
+            time.sleep(seconds)
+            rate, sockets = self.look()
+            if sockets == self.watchers and rate >= self.peak / 2:
+                return rate
+            self.peak = self._measure()
+        raise AssertionError(f"{rate:.0f} changes/s of {self.peak:.0f}, {sockets} sockets of {self.watchers}")
 
     def stop_playing(self):
         """Return once every player knows what has become of what he did."""
-        self.process.stdin.write("s")
-        self.process.stdin.flush()
-        assert self._line() == "done\n"
+        self._ask("s")
+        assert self._line() == "done"
 
     def leave(self):
-        self.process.stdin.write("q")
-        self.process.stdin.flush()
+        self._ask("q")
         assert self.process.wait(20 * SLOW) == 0
         with open(self.path, encoding="ascii") as lines:
             return History(lines)
@@ -70,154 +98,45 @@ class Crowd:
             self.process.wait()
 
 
-# --- what a stack uses ---
-
-
-def ours(stack):
-    found = [stack.pid("fcgi"), *stack.workers()]
-    return [pid for pid in found + [stack.pid(name) for name in stack.broadcasters()] if pid]
-
-
-def memory(pids):
-    total = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    return total
-
-
-def descriptors(pids):
-    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
-
-
-def usage(stack):
-    pids = ours(stack)
-    nginx = [stack.pid("nginx"), *children(stack.pid("nginx"))]
-    return {"memory": memory(pids), "descriptors": descriptors(pids), "nginx": descriptors(nginx), "processes": len(pids)}
-
-
-def compare(before, after):
-    """What has grown, as sentences. Each kind of memory is kept for the next use, so it may differ a little."""
-    found = []
-    if after["memory"] > before["memory"] * 1.3 + GROWN_BYTES:
-        found.append(f"memory grew from {before['memory'] >> 10} to {after['memory'] >> 10} KB")
-    # What is in hand just then counts too.
-    for what, in_hand in (("descriptors", 16), ("nginx", 2 * (2 * GUARDED + KEYED + CHURNING + IDLE + TICKING)), ("processes", 1)):
-        if after[what] > before[what] + in_hand:
-            found.append(f"{what} grew from {before[what]} to {after[what]}")
-    return found
-
-
-# --- the truth ---
-
-
-def metrics(stack):
-    return requests.get(f"{stack.base_url}/metrics", timeout=10 * SLOW).text
-
-
-def time_adds_up(state):
-    """Whoever was killed when: what was used and what is left are what there was."""
-    if state["sync_mode"] != "per_participant":
-        return []
-    people = state["participants"]
-    total = sum(one["time_used_ms"] + one["total_time_ms"] for one in people)
-    return [] if total == DAY_MS * len(people) else [f"time does not add up: {state}"]
-
-
-def final_states(stack, uuids):
-    """uuid -> State or None, and what is wrong with them."""
-    found, faults, http = {}, [], requests.Session()
-    for uuid in uuids:
-        answer = http.get(f"{stack.base_url}/v1/sessions/{uuid}", timeout=10 * SLOW)
-        assert answer.status_code in (200, 404), answer.text
-        state = answer.json().get("data")
-        found[uuid] = state and State(state["epoch"], state["version"], state["status"])
-        faults += time_adds_up(state) if state else []
-    return found, faults
-
-
-def drained(stack):
-    redis = stack.redis()
-    return sum(redis.xlen(key) for key in redis.scan_iter("sk:*:audit")) == 0
-
-
-def recovered(stack):
-    """Whether what Redis has lost was looked after, in every partition."""
-    redis = stack.redis()
-    lives = [redis.hmget(key, "n", "recovered") for key in redis.scan_iter("sk:*:life")]
-    return all(n == done for n, done in lives)
-
-
-def recorded(stack):
-    db, found = stack.database(), {}
-    for uuid, *rest in rows(db, "SELECT session_id::text, epoch, version, event_type, coalesce(reason, '') FROM sync_events"):
-        found.setdefault(uuid, []).append(Record(*rest))
-    db.close()
-    return found
-
-
-def left_behind(stack, uuids):
-    """Keys without an end in Redis that were not there before there was a session."""
-    http, redis = requests.Session(), stack.redis()
-    for uuid in uuids:
-        assert http.delete(f"{stack.base_url}/v1/sessions/{uuid}", timeout=10 * SLOW).status_code == 204
-    until(lambda: drained(stack), 60, every=0.1, say="an empty backlog")
-    kept = [key for key in redis.scan_iter("*") if redis.ttl(key) == -1]
-    return [key for key in kept if key.rsplit(":", 1)[-1] not in ("life", "audit")]
-
-
-def unexpected_ends(stack, fault):
-    found = []
-    for line in (stack.run_dir / "exits").read_text().splitlines():
-        name, pid, status = line.split()[:3]
-        if int(pid) not in stack.expected and name not in fault.exits:
-            found.append(f"{name} (process {pid}) ended with status {status}")
-    for line in stack.log("fcgi").splitlines():
-        if '"worker_failed"' in line or '"worker_killed"' in line:
-            if not any(f'"pid":{pid},' in line for pid in stack.expected):
-                found.append(line)
-    return found
-
-
 # --- one run ---
 
 
-def strike(stack, crowd, fault, seed):
-    """Under load: hurt, let it heal, stop. Returns what was seen on the way."""
-    s = Strike(stack, random.Random(seed))
-    s.nap(0.5, 1.5)
+def strike(stack, crowd, fault, s):
+    """Under load: hurt, let it heal, stop. Returns what was used before and after, and from when on all has to be well."""
+    s.rate = crowd.press(s.random.uniform(0.5, 1.5))
     before = usage(stack)
-    began = now_us()
+    s.began = now_us()
     back = fault.strike(s)
     time.sleep(4)
     after = usage(stack)
     crowd.stop_playing()
     time.sleep(2)
-    return before, after, began, back
+    return before, after, back
 
 
-def judge(stack, crowd, fault, seed):
-    before, after, began, back = strike(stack, crowd, fault, seed)
+def judge(stack, crowd, fault, s):
+    before, after, back = strike(stack, crowd, fault, s)
     history = crowd.leave()
     until(lambda: drained(stack) and recovered(stack), 60, every=0.1, say="the end of recovery and an empty backlog")
     said = metrics(stack)
     skips = int(metric(said, "synckairos_websocket_slow_client_skips_total"))
     counted = int(metric(said, "synckairos_changes_lost_total"))
     final, wrong = final_states(stack, history.uuids.values())
-    records = recorded(stack)
-    crowd.path.with_name("records").write_text(json.dumps(records) + "\n")
-    judgement = Judgement(history, records, final, back, fault.may_lose, counted, skips)
-    faults = judgement.all() + wrong[:3] + fault.also(judgement) + compare(before, after)
+    records = recorded(stack, crowd.path.with_name("records"))
+    judgement = Judgement(history, records, final, back, fault.may_lose, counted, skips, summed_up(stack))
+    faults = judgement.all() + wrong[:3] + s.wrong + fault.also(judgement)
+    faults += compare(before, after, 2 * sum(crowd.sessions))
+    if not fault.may_lose:
+        faults += out_of_order(stack)
     if not fault.resets:
         faults += [f"no answer: {a}" for a in history.answers if a.status == 0][:5]
     faults += [f"left in Redis: {key}" for key in left_behind(stack, history.uuids.values())[:5]]
     faults += unexpected_ends(stack, fault)
     done = len(history.done())
-    print(
-        f"    peak {crowd.peak:.0f}/s, {done} changes answered, {len(history.doubts())} in doubt, "
+    s.notes.append(
+        f"peak {crowd.peak:.0f}/s, struck at {s.rate:.0f}/s, {done} changes answered, {len(history.doubts())} in doubt, "
         f"{sum(a.status == 503 for a in history.answers)} times 503, {sum(len(s.shown) for s in history.sockets)} pushes, "
-        f"away {(back - began) / 1e6:.2f} s, {judgement.lost} lost, {counted} counted, {skips} skips"
+        f"{sum(map(len, records.values()))} records, away {(back - s.began) / 1e6:.2f} s, {judgement.lost} lost, {counted} counted, {skips} skips"
     )
     return faults
 
@@ -234,8 +153,8 @@ def keep(folder, kept):
 
 
 def one(name, seed, build):
-    """One run; the list of what was wrong."""
-    fault = FAULTS[name]
+    """One run. (what was wrong, what was seen)"""
+    fault, notes = {**FAULTS, **SOAKS}[name], []
     folder = pathlib.Path(tempfile.mkdtemp(prefix="faults-"))
     folder.chmod(0o755)
     with contextlib.ExitStack() as undo:  # the last one first
@@ -247,40 +166,50 @@ def one(name, seed, build):
             undo.callback(shutil.rmtree, stack.dir, ignore_errors=True)
             undo.callback(lambda: stack.process.poll() is None and stack.stop())
             stack.database().close()
-            crowd = Crowd(build, stack.port, seed, folder / "history")
+            crowd = Crowd(build, stack.port, seed, folder / "history", fault)
             undo.callback(crowd.kill)
-            faults = judge(stack, crowd, fault, seed)
+            s = Strike(stack, crowd, random.Random(seed))
+            notes = s.notes
+            faults = judge(stack, crowd, fault, s)
             stack.stop()
             faults += stack.complaints()
         except Exception:  # whatever it is, it is a failed run
             faults = [traceback.format_exc()]
         if faults:
             keep(folder, ROOT / "build" / "faults" / f"{name}-{seed}")
-    return faults
+    return faults, notes
+
+
+def report(name, seed, faults, notes):
+    print(f"{name} seed {seed}")
+    for sentence in notes + faults:
+        print(f"    {sentence}")
+    if faults:
+        print(f"    FAILED; again: make faults FAULT={name} SEED={seed}")
+    sys.stdout.flush()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--fault", choices=sorted(FAULTS))
+    parser.add_argument("--fault", choices=sorted([*FAULTS, *SOAKS]))
     parser.add_argument("--seed", type=int)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--soak", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     build = args.build if args.build.is_absolute() else ROOT / args.build
     os.environ["BIN_DIR"] = str(build)
-    passed = failed = 0
-    for name in [args.fault] if args.fault else FAULTS:
-        for seed in [args.seed] if args.seed is not None else range(1, args.seeds + 1):
-            print(f"{name} seed {seed}", flush=True)
-            faults = one(name, seed, build)
-            for sentence in faults:
-                print(f"    {sentence}")
-            if faults:
-                failed += 1
-                print(f"    FAILED; again: make faults FAULT={name} SEED={seed}", flush=True)
-            else:
-                passed += 1
-    print(f"{passed} passed, {failed} failed")
+    names = [args.fault] if args.fault else SOAKS if args.soak else FAULTS
+    seeds = [args.seed] if args.seed is not None else range(1, args.seeds + 1)
+    runs = list(itertools.product(names, seeds))
+    failed = 0
+    with concurrent.futures.ProcessPoolExecutor(args.jobs) as pool:
+        results = pool.map(one, *zip(*runs), itertools.repeat(build))
+        for (name, seed), (faults, notes) in zip(runs, results):
+            report(name, seed, faults, notes)
+            failed += bool(faults)
+    print(f"{len(runs) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

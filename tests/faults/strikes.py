@@ -17,19 +17,26 @@ from stack import SLOW, children, until
 FREEZE_S = 10
 LEASE_S = 1.5  # of a partition, in timekeeper.c
 
+# strike      what is done
 # env         settings of the stack
 # may_lose    Redis is made to forget the newest changes
 # resets      clients may see their connection to the web server end
 # exits       programs that may end besides those that were killed
 # disk        folders of the run folder that get a small file system of their own: name -> size
 # also        what else has to be true: a function of the judgement that returns what is not
-Fault = collections.namedtuple("Fault", "strike env may_lose resets exits disk also")
+# sessions    guarded, keyed, churning, idle, ticking (crowd.h)
+# rate        of commands: so many a second, or a share of what they can
+Fault = collections.namedtuple(
+    "Fault",
+    "strike env may_lose resets exits disk also sessions rate",
+    defaults=({}, False, False, (), {}, lambda judgement: [], (20, 12, 4, 8, 8), "55%"),
+)
 FAULTS = {}
 
 
-def fault(env=None, may_lose=False, resets=False, exits=(), disk=None, also=lambda judgement: []):
+def fault(into=FAULTS, **how):
     def add(strike):
-        FAULTS[strike.__name__] = Fault(strike, env or {}, may_lose, resets, exits, disk or {}, also)
+        into[strike.__name__] = Fault(strike, **how)
         return strike
 
     return add
@@ -40,10 +47,17 @@ def now_us():
 
 
 class Strike:
-    """The stack, and how to hurt it."""
+    """The stack, and how to hurt it.
 
-    def __init__(self, stack, random):
-        self.stack, self.random = stack, random
+    began   when it was struck, us
+    rate    changes a second until then
+    wrong   what was seen to be wrong on the way, as sentences
+    notes   what is worth telling"""
+
+    def __init__(self, stack, crowd, random):
+        self.stack, self.crowd, self.random = stack, crowd, random
+        self.began, self.rate = 0, 0.0
+        self.wrong, self.notes = [], []
 
     def nap(self, least, most):
         time.sleep(self.random.uniform(least, most))

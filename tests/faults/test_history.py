@@ -2,12 +2,17 @@
 
 import pathlib
 import sys
+import types
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 
-from history import History, Judgement, Record, State  # noqa: E402
+from backlog import creations_were_refused_first, nobody_noticed, told_while_away  # noqa: E402
+from history import History, Record, State  # noqa: E402
+from judge import Judgement  # noqa: E402
+from usage import compare  # noqa: E402
 
 UUID = "11111111-1111-4111-8111-111111111111"
 OLD, NEW = "0aaa-1.001", "0aaa-1.002"
@@ -52,6 +57,20 @@ def changed(lines, old, new):
 
 def test_a_good_history_is_good():
     assert judge() == []
+
+
+def test_a_good_history_that_is_summed_up_is_good():
+    assert judge(summaries={UUID: State(OLD, 4, "running")}) == []
+
+
+def test_a_socket_that_is_back_at_once_is_good():
+    assert judge([*GOOD, f"X {5 * S} 7", f"O {6 * S} 7 0", f"W {6 * S + 9} 7 s 0 4 r 3"]) == []
+
+
+def test_a_clock_that_is_paused_may_stand_still():
+    lines = changed(GOOD, f"S 0 {UUID} g", f"S 0 {UUID} t")
+    lines.append(f"A {6 * S} {6 * S + 500} 0 0 P - 3 409 VERSION_CONFLICT 0 -1 -1 - -1")
+    assert judge(lines) == []
 
 
 def test_a_session_that_is_deleted_and_created_again_is_good():
@@ -146,6 +165,25 @@ BAD = {
         dict(lines=[line for line in GOOD if "A 9000000" in line or line[0] != "A" or " 201 " in line], back=5 * S),
         "not answered within 2 s",
     ),
+    "503 long after": (
+        dict(lines=[*GOOD, f"A {10 * S} {10 * S + 9} 1 0 S - 4 503 STORE_UNAVAILABLE 1 -1 -1 - -1"], back=5 * S),
+        "later than 2 s",
+    ),
+    "a socket that is away for long": (
+        dict(lines=[*GOOD, f"X {5 * S} 7", f"O {11 * S} 7 0", f"W {11 * S + 9} 7 s 0 4 r 3"]),
+        "had no socket",
+    ),
+    "a clock that stands still": (
+        dict(lines=changed(GOOD, f"S 0 {UUID} g", f"S 0 {UUID} t")),
+        "was shown nothing for a cycle",
+    ),
+    "a summary that is not the newest": (dict(summaries={UUID: State(OLD, 3, "running")}), "summed up as"),
+    "a summary of something else": (dict(summaries={UUID: State(OLD, 4, "paused")}), "summed up as"),
+    "no summary": (dict(summaries={}), "summed up as"),
+    "a deletion that did not happen": (
+        dict(lines=[*GOOD, f"A {10 * S} {10 * S + 5} 0 0 D - 4 204 - 0 -1 -1 - -1"], final=None),
+        "answered and not in effect",
+    ),
     "a loss that was counted and never was": (dict(counted=2), "counted as lost, and nothing was"),
     "a loss that was not replaced": (
         dict(records=RECORDS[:3], final=State(OLD, 3, "running"), may_lose=True),
@@ -158,3 +196,62 @@ BAD = {
 def test_the_judge_finds(name):
     what, sentence = BAD[name]
     assert sentence in "\n".join(judge(**what))
+
+
+# --- what is looked at beside the history ---
+
+USED = {"memory": 50 << 20, "descriptors": 300, "descriptors of nginx": 600, "descriptors of Redis": 40, "processes": 7}
+
+
+@pytest.mark.parametrize("what", USED)
+def test_what_has_grown_is_found(what):
+    assert compare(USED, USED, 100) == []
+    assert f"{what} grew from" in compare(USED, {**USED, what: USED[what] * 2 + 20}, 100)[0]
+
+
+def looked(at, queue, **more):
+    """A look after `at` s of an outage in which nothing is wrong."""
+    fine = dict(at=at, queue=queue, truth=(queue, queue + 3), bytes=queue * 400, age=at, database="down")
+    return types.SimpleNamespace(**{**fine, **more})
+
+
+AWAY = [looked(2, 2000), looked(30, 30000), looked(60, 60000)]
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        (looked(60, 60000, truth=(50000, 59999)), "said to be waiting: 60000"),
+        (looked(60, 29999), "less is waiting"),
+        (looked(60, 60000, bytes=1), "less is waiting"),
+        (looked(60, 60000, age=20), "not as old as the outage"),
+        (looked(60, 60000, database="connected"), "said to be connected"),
+    ],
+)
+def test_a_backlog_that_is_not_told_is_found(wrong, sentence):
+    assert told_while_away(AWAY, 60) == []
+    assert sentence in told_while_away([*AWAY[:2], wrong], 60)[0]
+
+
+def refused(at, op, code="STORE_FULL"):
+    return f"A {at} {at + 9} 0 0 {op} - 4 503 {code} 1 -1 -1 - -1"
+
+
+@pytest.mark.parametrize(
+    "lines, sentence",
+    [
+        ([refused(6 * S, "S"), refused(7 * S, "C")], "1 creations and 1 commands"),
+        ([refused(6 * S, "C")], "1 creations and 0 commands"),
+        ([refused(6 * S, "C"), refused(7 * S, "S"), refused(8 * S, "D")], "refused: "),
+        ([refused(6 * S, "C"), refused(7 * S, "S", "STORE_UNAVAILABLE")], "as something else"),
+    ],
+)
+def test_the_order_of_refusals_is_held(lines, sentence):
+    good = Judgement(History([*GOOD, refused(6 * S, "C"), refused(7 * S, "S")]), {}, {})
+    assert creations_were_refused_first(good) == []
+    assert sentence in " ".join(creations_were_refused_first(Judgement(History([*GOOD, *lines]), {}, {})))
+
+
+def test_whoever_notices_is_found():
+    assert nobody_noticed(Judgement(History(GOOD), {}, {})) == []
+    assert nobody_noticed(Judgement(History([*GOOD, refused(6 * S, "S")]), {}, {})) != []
