@@ -9,6 +9,7 @@
 #include "common/session.h"
 #include "common/session_mine.h"
 #include "common/session_row.h"
+#include "common/session_slice.h"
 #include "lua_scripts.h"
 #include "recovery_fold.h"
 
@@ -186,6 +187,18 @@ put_field(void *ctx, const char *name, const char *value, size_t len)
 }
 
 static void
+put_turns(struct arguments *a, const struct session *s)
+{
+    struct buf turns;
+
+    buf_init(&turns, TEXT_MAX);
+    session_turns_field(s, &turns);
+    if (turns.len > 0)
+        put_field(a, "o", buf_cstr(&turns), turns.len);
+    buf_fini(&turns);
+}
+
+static void
 send(struct recovery_putter *p, const struct arguments *a)
 {
     const char **argv = xalloc(a->n * sizeof(*argv));
@@ -225,6 +238,7 @@ ask_put(struct recovery_putter *p, const char *id, const struct recovery_mark *t
         put_number(&a, recorded->mark.version);
         put_text(&a, recorded->mark.epoch);
         session_fields(&recorded->s, true, put_field, &a);
+        put_turns(&a, &recorded->s);
     }
     send(p, &a);
     buf_fini(&a.text);

@@ -211,12 +211,13 @@ redis_batch_addv(struct redis_batch *b, int argc, const char **argv, const size_
     return place_command(b, at, -1);
 }
 
-/* A hit counted twice is harmless, and so is a name put or dropped twice. The others carry the
- * run id of the server they were made for and must not reach another. */
+/* A hit counted twice is harmless, and so is a name put or dropped twice; a slice is read. The
+ * others carry the run id of the server they were made for and must not reach another. */
 static bool
 is_repeatable_script(int script)
 {
-    return script == LUA_LIMIT_HIT || script == LUA_OWN_PUT || script == LUA_OWN_DROP;
+    return script == LUA_LIMIT_HIT || script == LUA_OWN_PUT || script == LUA_OWN_DROP ||
+           script == LUA_LOAD_SLICE;
 }
 
 int

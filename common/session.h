@@ -154,6 +154,7 @@ struct participant {
     char id[ID_LEN + 1];
     char group_id[ID_LEN + 1]; /* "" when unset; per_group: only in a draft */
     int32_t group;             /* per_group: place in g[]; else -1 */
+    int32_t place;             /* in the list: in p[], too, but in a slice */
     int64_t index;
     int64_t total_time_ms; /* bank left as of cycle_started_at */
     int64_t allotted_ms;   /* bank as created, moved by adjustments */
@@ -172,7 +173,8 @@ struct group {
     int64_t total_time_ms; /* as those of a participant */
     int64_t allotted_ms;
     int64_t time_used_ms;
-    int32_t last; /* which member had the newest turn that has ended, -1 none */
+    int32_t last;  /* which member had the newest turn that has ended, -1 none */
+    int32_t place; /* as that of a participant */
     bool has_expired;
     bool dirty;
 };
@@ -228,7 +230,8 @@ struct session {
     size_t n;
     struct group *g; /* owned; none but in per_group */
     size_t n_groups;
-    bool dirty; /* the header was touched since the last session_clean */
+    bool dirty;    /* the header was touched since the last session_clean */
+    bool is_slice; /* p[] and g[] hold only some of the rows (session_slice.h) */
 };
 
 /* Defined empty state: no participants, no groups, active -1, optional fields unset. */

@@ -96,6 +96,7 @@ static enum rc
 load_once(struct session_call *c, const struct store_rider *rider)
 {
     struct redis_batch *b = c->st->load;
+    const char *prefix = c->st->conf->key_prefix;
     int place, idem = -1, named = -1;
     enum rc rc, judged = RC_OK;
 
@@ -104,18 +105,21 @@ load_once(struct session_call *c, const struct store_rider *rider)
     if (rider)
         rider->append(rider->ctx, b);
     if (c->terms->idem)
-        idem = redis_batch_add(b, "HGET %s %s", keys_idem(c->st->conf->key_prefix, c->id).s,
-                               c->terms->idem->key);
+        idem =
+            redis_batch_add(b, "HGET %s %s", keys_idem(prefix, c->id).s, c->terms->idem->key);
     if (c->owner && !c->is_named)
-        named = session_mine_put(b, c->st->conf->key_prefix, c->owner, c->id, false);
-    place = session_load_add(b, c->st->conf->key_prefix, c->id);
+        named = session_mine_put(b, prefix, c->owner, c->id, false);
+    place = c->takes_slice ? session_load_slice_add(b, prefix, c->id)
+                           : session_load_add(b, prefix, c->id);
     rc = redis_run(c->st->redis, b, c->f);
     if (rc != RC_OK)
         return rc;
     if (rider)
         judged = rider->judge(rider->ctx, b, c->f);
     /* Also when the rider refuses: TIME goes into the answer. */
-    rc = session_load_result(b, place, c->s, &c->ld, judged == RC_OK ? c->f : NULL);
+    rc = c->takes_slice
+             ? session_load_slice_result(b, place, c->s, &c->ld, judged == RC_OK ? c->f : NULL)
+             : session_load_result(b, place, c->s, &c->ld, judged == RC_OK ? c->f : NULL);
     if (c->ld.now_us > 0)
         c->res->server_time_ms = c->ld.now_us / 1000;
     if (idem >= 0 && redis_batch_reply(b, idem)->type == REDIS_REPLY_STRING)
@@ -132,6 +136,11 @@ session_call_load(struct session_call *c, const struct store_rider *rider)
     for (int i = 0; i < LIVES_MAX; i++) {
         enum rc rc = load_once(c, i == 0 ? rider : NULL);
 
+        if (rc == RC_STATE_UNREADABLE && c->takes_slice) {
+            c->takes_slice = false;
+            fail_reset(c->f);
+            rc = load_once(c, NULL);
+        }
         if (rc != RC_OK)
             return rc;
         if (strcmp(c->ld.run_id, redis_run_id(c->st->redis)) == 0)
@@ -320,6 +329,45 @@ apply(struct session_call *c)
     return apply_command(c);
 }
 
+/* Whether the last change is the one of this call. */
+static bool
+is_mine(const struct session_call *c)
+{
+    return c->ld.exists && strcmp(c->ld.commit_id, c->commit_id) == 0;
+}
+
+/* Whether the change is more than a hand-over, or its record shows everybody. */
+static bool
+asks_for_all(const struct session_call *c)
+{
+    int64_t due_at = session_due_at(c->s, c->st->conf->session_cache_ttl_ms);
+
+    return c->ld.gap_from_ms != 0 || due_at <= c->ld.now_us / 1000 ||
+           session_commit_snaps(c->s->version + 1);
+}
+
+/* apply(), of a slice as long as that will do. RC_OK, or why the rest cannot be read; *answer
+ * then is that of apply(), *ends: a commit that got lost has it. */
+static enum rc
+apply_sliced(struct session_call *c, enum rc *answer, bool *ends)
+{
+    enum rc rc;
+
+    *ends = false;
+    if (!c->s->is_slice || !asks_for_all(c)) {
+        *answer = apply(c);
+        if (!c->s->is_slice || (*answer == RC_OK && c->s->status == STATUS_RUNNING))
+            return RC_OK;
+    }
+    c->takes_slice = false;
+    fail_reset(c->f);
+    rc = session_call_load(c, NULL);
+    *ends = rc == RC_OK && is_mine(c);
+    if (rc == RC_OK && !*ends)
+        *answer = apply(c);
+    return rc;
+}
+
 /* --- commit --- */
 
 static const struct limit_rule *
@@ -401,12 +449,6 @@ take_winner(struct session_call *c)
     return rc;
 }
 
-static bool
-is_mine(const struct session_call *c)
-{
-    return c->ld.exists && strcmp(c->ld.commit_id, c->commit_id) == 0;
-}
-
 /*
  * The answer of a commit was lost, `sent` is what it was compared with. *mine: it happened.
  * RC_OK otherwise: it did not, go on from what was loaded.
@@ -486,14 +528,16 @@ session_call_settle(struct session_call *c)
         enum commit_verdict verdict;
         const char *commit_id;
         bool ends;
-        enum rc answer, rc;
+        enum rc answer = RC_OK, rc;
 
         if (i > TRIES_AT_ONCE) {
             rc = pause_and_look(c, i);
             if (rc != RC_OK || is_mine(c))
                 return rc;
         }
-        answer = apply(c);
+        rc = apply_sliced(c, &answer, &ends);
+        if (rc != RC_OK || ends)
+            return rc;
         if (!session_call_keep(c, c->s, answer) && c->st->pending.changes == 0)
             return answer;
         commit_id = c->res->change.type != EVENT_NONE ? c->commit_id : session_due_commit_id;

@@ -26,6 +26,7 @@ struct session_call {
     const struct store_terms *terms; /* never NULL */
     const char *owner;               /* who is to be named as the creator, NULL: nobody */
     bool is_named, was_named;        /* he is by now; and was before this call */
+    bool takes_slice;                /* the next load may be one (session_slice.h) */
     const struct caller *caller;     /* whose rights count, NULL: none are asked for */
     struct session *s;
     struct session_loaded ld;

@@ -7,6 +7,7 @@
 #include "redis.h"
 #include "session_load.h"
 #include "session_row.h"
+#include "session_slice.h"
 #include "warning.h"
 #include <assert.h>
 #include <hiredis/hiredis.h>
@@ -14,11 +15,18 @@
 
 #define TEXT_MAX (16u << 20)
 #define SNAPSHOT_EVERY 64
+#define TURNS_MAX (64u << 10)
 #define TTL_BEHIND_MS 3600000 /* the Redis TTL is a backstop behind the last resort */
 
 enum { KEYS_N = 6, FIXED_N = 22 };
 enum { FULL = COMMIT_ERROR }; /* of the script's answers, the one behind the verdicts */
 enum { NUMBER_SIZE = 24 };
+
+bool
+session_commit_snaps(int64_t version)
+{
+    return version % SNAPSHOT_EVERY == 0;
+}
 
 void
 session_commit_init(struct session_commit *c)
@@ -88,6 +96,20 @@ session_commit_warn(struct session_commit *c, const struct session *s, int64_t n
     }
 }
 
+/* Derived from the rows, so that it is stored, but no part of the event. */
+static void
+take_turns(struct session_commit *c, const struct session *s, const struct change *change)
+{
+    struct buf turns;
+
+    if (!session_turns_moved(s, change))
+        return;
+    buf_init(&turns, TURNS_MAX);
+    session_turns_field(s, &turns);
+    take_field(c, "o", buf_cstr(&turns), turns.len);
+    buf_fini(&turns);
+}
+
 void
 session_commit_change(struct session_commit *c, struct session *s, const struct change *change,
                       enum sync_status before, int64_t server_time_ms, const char *actor)
@@ -97,11 +119,12 @@ session_commit_change(struct session_commit *c, struct session *s, const struct 
 
     assert(change->type != EVENT_NONE && !c->deleted);
     session_fields(s, created, take_field, c);
+    take_turns(c, s, change);
     at = c->text.len;
     event_encode(&c->text, s, change, server_time_ms, actor, created);
     close_part(&c->records, &c->text, at);
     at = c->text.len;
-    if (created || s->status != before || change->version % SNAPSHOT_EVERY == 0)
+    if (created || s->status != before || session_commit_snaps(change->version))
         event_snapshot(&c->text, s);
     close_part(&c->records, &c->text, at);
     c->changes++;

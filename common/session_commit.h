@@ -37,6 +37,9 @@ struct session_commit {
     bool deleted;
 };
 
+/* Whether the record of that version holds a snapshot, whatever the change is. */
+bool session_commit_snaps(int64_t version);
+
 void session_commit_init(struct session_commit *c);
 void session_commit_fini(struct session_commit *c);
 /* Begin anew. */

@@ -210,9 +210,10 @@ session_add_participant(struct session *s)
     assert(s->n < SESSION_PARTICIPANTS_MAX);
     if (room_for(s->n) < s->n + 1)
         s->p = xrealloc(s->p, room_for(s->n + 1) * sizeof(*s->p));
-    p = &s->p[s->n++];
+    p = &s->p[s->n];
     memset(p, 0, sizeof(*p));
     p->group = -1;
+    p->place = (int32_t)s->n++;
     return p;
 }
 
@@ -224,9 +225,10 @@ session_add_group(struct session *s)
     assert(s->n_groups < SESSION_GROUPS_MAX);
     if (room_for(s->n_groups) < s->n_groups + 1)
         s->g = xrealloc(s->g, room_for(s->n_groups + 1) * sizeof(*s->g));
-    g = &s->g[s->n_groups++];
+    g = &s->g[s->n_groups];
     memset(g, 0, sizeof(*g));
     g->last = -1;
+    g->place = (int32_t)s->n_groups++;
     return g;
 }
 

@@ -1,8 +1,10 @@
 #include "session_load.h"
 #include "keys.h"
+#include "lua_scripts.h"
 #include "redis.h"
 #include "session.h"
 #include "session_row.h"
+#include "session_slice.h"
 #include "session_store.h"
 #include <hiredis/hiredis.h>
 
@@ -22,6 +24,16 @@ session_load_add(struct redis_batch *b, const char *prefix, const char *id)
     redis_batch_addv(b, 5, hmget, NULL);
     redis_batch_addv(b, 1, time, NULL);
     return place;
+}
+
+int
+session_load_slice_add(struct redis_batch *b, const char *prefix, const char *id)
+{
+    struct key session = keys_session(prefix, id);
+    struct key life = keys_life(prefix, keys_partition(id));
+    const char *keys[] = { session.s, life.s };
+
+    return redis_batch_script(b, LUA_LOAD_SLICE, 2, 2, keys, NULL);
 }
 
 /* A plain decimal of at most 18 digits; false when it is none. */
@@ -141,17 +153,18 @@ take_state(const redisReply *hash, struct session *s, struct session_loaded *ld,
     }
     memcpy(s->epoch, ld->epoch, sizeof(s->epoch));
     epoch_raise(s->epoch, ld->life_n);
-    return session_fields_done(s, f);
+    return (s->is_slice ? session_slice_done : session_fields_done)(s, f);
 }
 
-enum rc
-session_load_take(const struct redisReply *const *reply, struct session *s,
-                  struct session_loaded *ld, struct fail *f)
+static enum rc
+take(const struct redisReply *const *reply, bool is_slice, struct session *s,
+     struct session_loaded *ld, struct fail *f)
 {
     enum rc rc;
 
     session_fini(s);
     session_init(s);
+    s->is_slice = is_slice;
     *ld = (struct session_loaded){ .now_us = redis_time_us(reply[REPLY_TIME]) };
     if (ld->now_us < 0 || !is_strings(reply[REPLY_HASH]) || !take_life(reply[REPLY_LIFE], ld))
         return fail_log(f, RC_STORE_UNAVAILABLE, "redis: no replies to a load");
@@ -166,6 +179,33 @@ session_load_take(const struct redisReply *const *reply, struct session *s,
                    &ld->gap_from_ms))
         return fail_log(f, RC_STORE_UNAVAILABLE, "redis: no replies to a load");
     return RC_OK;
+}
+
+enum rc
+session_load_take(const struct redisReply *const *reply, struct session *s,
+                  struct session_loaded *ld, struct fail *f)
+{
+    return take(reply, false, s, ld, f);
+}
+
+enum rc
+session_load_slice_result(const struct redis_batch *b, int place, struct session *s,
+                          struct session_loaded *ld, struct fail *f)
+{
+    enum rc rc = redis_batch_check(b, place, f);
+    const redisReply *reply;
+
+    *ld = (struct session_loaded){ .now_us = -1 };
+    if (rc == RC_INTERNAL) { /* what the script met was none of ours */
+        fail_reset(f);
+        return fail_log(f, RC_STATE_UNREADABLE, "no slice");
+    }
+    if (rc != RC_OK)
+        return rc;
+    reply = redis_batch_reply(b, place);
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < REPLIES)
+        return fail_log(f, RC_STORE_UNAVAILABLE, "redis: no reply to a load");
+    return take((const redisReply *const *)reply->element, reply->elements > REPLIES, s, ld, f);
 }
 
 enum rc

@@ -42,4 +42,11 @@ enum rc session_load_take(const struct redisReply *const *reply, struct session 
 enum rc session_load_result(const struct redis_batch *b, int place, struct session *s,
                             struct session_loaded *ld, struct fail *f) MUSTCHECK;
 
+/* Add the one command of a load that may be of a slice (session_slice.h); its place. Of a
+ * session that is not large it reads the whole, dearer than session_load_add by a script. */
+int session_load_slice_add(struct redis_batch *b, const char *prefix, const char *id);
+/* Read its reply, as session_load_result: s->is_slice tells what it is. */
+enum rc session_load_slice_result(const struct redis_batch *b, int place, struct session *s,
+                                  struct session_loaded *ld, struct fail *f) MUSTCHECK;
+
 #endif

@@ -169,6 +169,49 @@ rules(const struct session *s, struct buf *row, field_fn fn, void *ctx)
         emit(row, fn, ctx, "w");
 }
 
+/* Of a slice, rows name places of the whole (session_slice.h). */
+static void
+header_row(const struct session *s, struct buf *row)
+{
+    struct session whole;
+
+    if (!s->is_slice) {
+        row_encode(row, header_fields, s);
+        return;
+    }
+    whole = *s;
+    whole.active = s->active < 0 ? -1 : s->p[s->active].place;
+    row_encode(row, header_fields, &whole);
+}
+
+static void
+participant_row(const struct session *s, const struct participant *p, struct buf *row)
+{
+    struct participant whole;
+
+    if (!s->is_slice || p->group < 0) {
+        row_encode(row, participant_fields, p);
+        return;
+    }
+    whole = *p;
+    whole.group = s->g[p->group].place;
+    row_encode(row, participant_fields, &whole);
+}
+
+static void
+group_row(const struct session *s, const struct group *g, struct buf *row)
+{
+    struct group whole;
+
+    if (!s->is_slice || g->last < 0) {
+        row_encode(row, group_fields, g);
+        return;
+    }
+    whole = *g;
+    whole.last = s->p[g->last].place;
+    row_encode(row, group_fields, &whole);
+}
+
 void
 session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
 {
@@ -177,7 +220,7 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
 
     buf_init(&row, FIELD_VALUE_MAX);
     if (all || s->dirty) {
-        row_encode(&row, header_fields, s);
+        header_row(s, &row);
         emit(&row, fn, ctx, "h");
     }
     if (all || (s->dirty && s->version == 1))
@@ -185,15 +228,15 @@ session_fields(const struct session *s, bool all, field_fn fn, void *ctx)
     for (size_t k = 0; k < s->n; k++) {
         if (!all && !s->p[k].dirty)
             continue;
-        row_encode(&row, participant_fields, &s->p[k]);
-        place_name(name, 'p', k);
+        participant_row(s, &s->p[k], &row);
+        place_name(name, 'p', (size_t)s->p[k].place);
         emit(&row, fn, ctx, name);
     }
     for (size_t k = 0; k < s->n_groups; k++) {
         if (!all && !s->g[k].dirty)
             continue;
-        row_encode(&row, group_fields, &s->g[k]);
-        place_name(name, 'g', k);
+        group_row(s, &s->g[k], &row);
+        place_name(name, 'g', (size_t)s->g[k].place);
         emit(&row, fn, ctx, name);
     }
     buf_fini(&row);
@@ -245,30 +288,57 @@ metadata_set(struct session *s, const char *value, size_t len, struct fail *f)
     return RC_OK;
 }
 
+/* The row of that place, as one that says nothing. */
+static struct participant *
+participant_at(struct session *s, int place)
+{
+    struct participant *p;
+
+    if (s->is_slice) {
+        p = session_add_participant(s);
+    } else {
+        while (s->n <= (size_t)place)
+            session_add_participant(s);
+        p = &s->p[place];
+    }
+    *p = (struct participant){ .group = -1, .place = place };
+    return p;
+}
+
 static enum rc
 participant_set(struct session *s, int place, const char *value, size_t len, struct fail *f)
 {
-    enum rc rc;
+    struct participant *p = participant_at(s, place);
+    enum rc rc = row_take(value, len, participant_fields, p, f);
 
-    while (s->n <= (size_t)place)
-        session_add_participant(s);
-    s->p[place] = (struct participant){ .group = -1 }; /* a row that says nothing */
-    rc = row_take(value, len, participant_fields, &s->p[place], f);
-    if (rc == RC_OK && s->p[place].id[0] == '\0')
+    if (rc == RC_OK && p->id[0] == '\0')
         return fail_log(f, RC_STATE_UNREADABLE, "participant %d without an id", place);
     return rc;
+}
+
+static struct group *
+group_at(struct session *s, int place)
+{
+    struct group *g;
+
+    if (s->is_slice) {
+        g = session_add_group(s);
+    } else {
+        while (s->n_groups <= (size_t)place)
+            session_add_group(s);
+        g = &s->g[place];
+    }
+    *g = (struct group){ .last = -1, .place = place };
+    return g;
 }
 
 static enum rc
 group_set(struct session *s, int place, const char *value, size_t len, struct fail *f)
 {
-    enum rc rc;
+    struct group *g = group_at(s, place);
+    enum rc rc = row_take(value, len, group_fields, g, f);
 
-    while (s->n_groups <= (size_t)place)
-        session_add_group(s);
-    s->g[place] = (struct group){ .last = -1 };
-    rc = row_take(value, len, group_fields, &s->g[place], f);
-    if (rc == RC_OK && s->g[place].id[0] == '\0')
+    if (rc == RC_OK && g->id[0] == '\0')
         return fail_log(f, RC_STATE_UNREADABLE, "group %d without an id", place);
     return rc;
 }

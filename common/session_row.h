@@ -5,7 +5,8 @@
  * control and `x` who may see it (each absent when there is none), `w` when to warn (absent
  * when that is as usual), `p:<k>` one participant (k = place in the list), `g:<k>` one group.
  * `v` (version), `e` (epoch as committed), `c` (commit id) are the commit's own
- * (session_store.h). The same field/value pairs travel in events.
+ * (session_store.h), `o` is derived from the rows (session_slice.h). The same field/value pairs
+ * travel in events. Of a slice, places are told as they are in the whole.
  */
 #ifndef COMMON_SESSION_ROW_H
 #define COMMON_SESSION_ROW_H

@@ -70,6 +70,8 @@ struct store_terms {
     const struct store_rider *rider; /* NULL: none */
     const char *if_match;            /* a valid list (etag.h) of states to act on; NULL: any */
     const struct store_idem *idem;   /* NULL: no key */
+    bool is_brief; /* the answer shows no participants: a switch in a large session then leaves
+                      a slice of it (session_slice.h), good for session_switch_json_minimal */
 };
 
 /* What a call found out; the state itself is in the caller's struct session. */

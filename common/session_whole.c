@@ -9,6 +9,13 @@ is_place(const struct session *s, int32_t place)
     return place >= -1 && place < (int32_t)s->n;
 }
 
+/* One that a slice does not hold. */
+static bool
+is_place_of_whole(const struct session *s, int32_t place)
+{
+    return s->is_slice ? place >= -1 : is_place(s, place);
+}
+
 /* Whoever ends a turn has to find somebody to give it to. */
 static bool
 somebody_is_in(const struct session *s)
@@ -89,9 +96,9 @@ session_fields_done(struct session *s, struct fail *f)
     for (size_t k = 0; k < s->n; k++)
         if (s->p[k].id[0] == '\0')
             return fail_log(f, RC_STATE_UNREADABLE, "participant %zu is missing", k);
-    if (!is_place(s, s->active) || !is_place(s, s->last_timeout.expired) ||
+    if (!is_place(s, s->active) || !is_place_of_whole(s, s->last_timeout.expired) ||
         !is_place(s, s->result.expired) || !is_place(s, s->result.winner) ||
-        !is_place(s, s->first) || !is_place(s, s->on_timeout.winner))
+        !is_place_of_whole(s, s->first) || !is_place_of_whole(s, s->on_timeout.winner))
         return fail_log(f, RC_STATE_UNREADABLE, "a place beyond the list");
     if (!groups_are_whole(s))
         return fail_log(f, RC_STATE_UNREADABLE, "groups are missing, or out of place");

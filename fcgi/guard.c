@@ -115,20 +115,6 @@ read_key(struct guard *g)
     g->terms.idem = &g->idem;
 }
 
-enum rc
-guard_read(struct guard *g, struct req *rq, guard_print *print, struct fail *f)
-{
-    *g = (struct guard){ .rq = rq, .print = print };
-    g->terms.actor = rq->user;
-    g->terms.caller = &rq->caller;
-    g->terms.rider = gate_rider(rq);
-    read_if_match(g);
-    read_key(g);
-    if (rq->body.issues != NULL)
-        return fail_set(f, RC_VALIDATION, "Request validation failed");
-    return RC_OK;
-}
-
 /* ---- Prefer ---- */
 
 /* The end of a preference: the next comma that is not in quotes. */
@@ -189,6 +175,23 @@ prefers_minimal(const struct req *rq)
     return false;
 }
 
+/* ---- both ---- */
+
+enum rc
+guard_read(struct guard *g, struct req *rq, guard_print *print, struct fail *f)
+{
+    *g = (struct guard){ .rq = rq, .print = print };
+    g->terms.actor = rq->user;
+    g->terms.caller = &rq->caller;
+    g->terms.rider = gate_rider(rq);
+    g->terms.is_brief = print != NULL && prefers_minimal(rq);
+    read_if_match(g);
+    read_key(g);
+    if (rq->body.issues != NULL)
+        return fail_set(f, RC_VALIDATION, "Request validation failed");
+    return RC_OK;
+}
+
 /* ---- answers ---- */
 
 /* A creation that found its session there answers 200. */
@@ -208,7 +211,7 @@ print_verdict(void *ctx, struct buf *out, const struct session *s,
     const struct guard *g = ctx;
     bool minimal =
         g->print != NULL && f == NULL &&
-        (s->n > GUARD_WHOLE_MAX || s->n_groups > GUARD_WHOLE_MAX || prefers_minimal(g->rq));
+        (s->n > GUARD_WHOLE_MAX || s->n_groups > GUARD_WHOLE_MAX || g->terms.is_brief);
 
     buf_char(out, minimal ? 'm' : '-');
     if (f != NULL) {
@@ -246,7 +249,6 @@ replay(struct req *rq, const struct store_result *res)
 void
 guard_answer(struct guard *g, const struct session *s, const struct store_result *res)
 {
-    bool minimal = g->print != NULL && prefers_minimal(g->rq);
     int status = success_status(g, res);
 
     if (res->replay.status != 0) {
@@ -257,7 +259,7 @@ guard_answer(struct guard *g, const struct session *s, const struct store_result
         reply_empty(g->rq, status);
         return;
     }
-    g->print(reply_data(g->rq, status), s, res, minimal);
-    if (minimal)
+    g->print(reply_data(g->rq, status), s, res, g->terms.is_brief);
+    if (g->terms.is_brief)
         say_minimal(g->rq);
 }

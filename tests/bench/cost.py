@@ -122,6 +122,7 @@ WORK = {
     "switch with Idempotency-Key": keyed_switches,
     "switch of 100 participants": switches(100),
     "switch of 100 participants, minimal": switches(100, HTTP_PREFER="return=minimal"),
+    "switch of 1,000 participants, minimal": switches(1000, HTTP_PREFER="return=minimal"),
     "get": reads(2),
     "create": creations,
 }

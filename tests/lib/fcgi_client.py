@@ -7,6 +7,7 @@ import struct
 from stack import SLOW
 
 BEGIN, END, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
+RECORD_MAX = 65535  # bytes in one record
 
 
 def record(kind, content=b""):
@@ -39,7 +40,8 @@ class Request:
         self.sock.sendall(head if body else head + record(STDIN))
 
     def send_body(self):
-        self.sock.sendall(record(STDIN, self.body) + record(STDIN))
+        parts = (self.body[at:at + RECORD_MAX] for at in range(0, len(self.body), RECORD_MAX))
+        self.sock.sendall(b"".join(record(STDIN, part) for part in parts) + record(STDIN))
         return self
 
     def answer(self):
