@@ -8,7 +8,7 @@ import time
 import requests
 
 from stack import SLOW, until
-from strikes import fault, now_us, tree
+from strike import fault, now_us, tree
 from truth import metric, metrics, waiting
 
 SOAKS = {}

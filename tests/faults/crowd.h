@@ -11,6 +11,7 @@
  *   E epoch session text                    the epochs that were seen, numbered
  *   A sent answered player session op key given status code retry epoch version state cycle
  *   O time watcher session                  a socket was opened (the handshake was answered)
+ *   H time watcher status retry             or was refused; without an answer: not written
  *   X time watcher                          and has ended
  *   W time watcher kind epoch version state cycle
  *                                           u, d, s STATE_UPDATE, _DELTA, _SYNC;

@@ -1,4 +1,4 @@
-"""Between a stack and its Redis: cuts connections, often just when an answer was on its way."""
+"""Between a stack and its Redis: cuts connections, often just when an answer was on its way, or holds everything back."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ class Cutter:
     """From now until close() everybody reaches Redis through here. `cuts` counts what was cut."""
 
     def __init__(self, stack, random):
-        self.random, self.cuts = random, 0
+        self.random, self.cuts, self.stalled = random, 0, False
         self.path = stack.redis_socket
         self.real = self.path + ".real"
         self.redis = stack.redis()
@@ -22,6 +22,10 @@ class Cutter:
         self._ready.wait(10)
         for kind in ("normal", "pubsub"):
             self.redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+    def stall(self):
+        """From now on nothing gets through, either way."""
+        self.stalled = True
 
     def close(self):
         """Everybody reaches Redis directly again."""
@@ -59,6 +63,8 @@ class Cutter:
     async def _pass_on(self, reader, writer, chance):
         while True:
             data = await reader.read(1 << 16)
+            if self.stalled:
+                await self._end.wait()
             if not data:
                 return
             if self.random.random() < chance:

@@ -37,11 +37,12 @@ class Socket:
 class History:
     """uuids, kinds   by session
     answers       in the order of their arrival
-    sockets       in the order in which they were opened"""
+    sockets       in the order in which they were opened
+    refused       [(watcher, status, whether it had Retry-After)], of handshakes"""
 
     def __init__(self, lines):
         self.uuids, self.kinds = {}, {}
-        self.answers, self.sockets = [], []
+        self.answers, self.sockets, self.refused = [], [], []
         epochs, last = {-1: None}, {}
         for line in lines:
             f = line.split()
@@ -59,6 +60,8 @@ class History:
             elif f[0] == "O":
                 last[f[2]] = Socket(int(f[2]), int(f[3]), int(f[1]))
                 self.sockets.append(last[f[2]])
+            elif f[0] == "H":
+                self.refused.append((int(f[2]), int(f[3]), f[4] == "1"))
             elif f[0] == "X":
                 last[f[2]].closed = int(f[1])
             elif f[0] == "S":
@@ -97,6 +100,7 @@ class Trail:
         for epoch, version in sorted(self.records):
             self.blocks.setdefault(epoch, []).append(version)
         self.alive, self.replaced = {}, set()
+        self.of_birth = {}  # what is in effect of each session that had the name
         before = None
         for epoch, versions in self.blocks.items():
             missing = sorted(set(range(versions[0], versions[-1] + 1)) - set(versions))
@@ -104,6 +108,7 @@ class Trail:
                 self.faults.append(f"{name}: not recorded: {epoch} {missing[:5]}")
             self._follow(name, before, epoch, versions[0])
             self.alive.update({v: epoch for v in versions})
+            self.of_birth[birth(epoch)] = self.alive
             before = epoch
 
     def _follow(self, name, before, epoch, first):

@@ -101,6 +101,9 @@ class Judgement:
             elif a.status not in (0, 200, 201, 204, 404, 409, 503):
                 if not (a.status == 400 and a.op in "SRPB"):
                     self.blame(f"an answer that makes no sense: {a}")
+        for watcher, status, retry in self.history.refused:
+            if status != 503 or not retry:
+                self.blame(f"watcher {watcher} was refused with {status}, {'with' if retry else 'without'} Retry-After")
 
     def reads_do_not_go_back(self):
         """What is asked after somebody was answered is answered with that state or a later one."""
@@ -197,8 +200,8 @@ class Judgement:
     def _is_true(self, trail, m):
         if (m.epoch, m.version) in trail.records:
             return True
-        before = trail.alive.get(m.version)
-        if before and birth(before) == birth(m.epoch) and before <= m.epoch:
+        before = trail.of_birth.get(birth(m.epoch), {}).get(m.version)
+        if before and before <= m.epoch:
             return True  # a later life, in which nothing has changed yet
         return self.may_lose and (not trail.alive or m.epoch <= max(trail.alive.values()))
 

@@ -23,11 +23,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import strikes  # noqa: E402, F401  they enter themselves into FAULTS
 from backlog import SOAKS  # noqa: E402
 from history import History  # noqa: E402
 from judge import Judgement  # noqa: E402
 from stack import SLOW, Stack, until  # noqa: E402
-from strikes import FAULTS, Disk, Strike, now_us  # noqa: E402
+from strike import FAULTS, Disk, Strike, now_us  # noqa: E402
 from truth import drained, final_states, metric, metrics, out_of_order, recorded, recovered, summed_up  # noqa: E402
 from usage import compare, left_behind, unexpected_ends, usage  # noqa: E402
 
@@ -140,7 +141,8 @@ def judge(stack, crowd, fault, s):
     s.notes.append(
         f"peak {crowd.peak:.0f}/s, struck at {s.rate:.0f}/s, {done} changes answered, {len(history.doubts())} in doubt, "
         f"{sum(a.status == 503 for a in history.answers)} times 503, {sum(len(s.shown) for s in history.sockets)} pushes, "
-        f"{sum(map(len, records.values()))} records, away {(back - s.began) / 1e6:.2f} s, {judgement.lost} lost, {counted} counted, {skips} skips"
+        f"{sum(map(len, records.values()))} records, away {(back - s.began) / 1e6:.2f} s, {judgement.lost} lost, {counted} counted, {skips} skips, "
+        f"memory {before['memory'] >> 10} to {after['memory'] >> 10} KB"
     )
     return faults
 

@@ -86,6 +86,20 @@ def test_a_session_that_is_deleted_and_created_again_is_good():
     assert judge(lines, records, State(later, 1, "pending")) == []
 
 
+def test_a_later_life_of_what_was_deleted_since_is_good():
+    later = "0bbb-1.003"
+    lines = GOOD + [
+        f"E 2 0 {later}",
+        f"W {10 * S} 7 s 1 4 r 3",
+        f"A {11 * S} {11 * S + 5} 0 0 D - 4 204 - 0 -1 -1 - -1",
+        f"W {11 * S + 6} 7 x 1 5 - -1",
+        f"A {12 * S} {12 * S + 5} 0 0 C - -1 201 - 0 2 1 p 0",
+        f"W {12 * S + 6} 7 u 2 1 p 0",
+    ]
+    records = [*RECORDS, Record(NEW, 5, "session_deleted", ""), Record(later, 1, "session_created", "")]
+    assert judge(lines, records, State(later, 1, "pending")) == []
+
+
 def test_a_change_that_was_lost_and_replaced_is_good_only_where_redis_may_lose():
     lines = GOOD + [
         f"A {10 * S} {10 * S + 5} 0 0 S - 3 200 - 0 1 4 r 3",
@@ -165,6 +179,8 @@ BAD = {
         dict(lines=[line for line in GOOD if "A 9000000" in line or line[0] != "A" or " 201 " in line], back=5 * S),
         "not answered within 2 s",
     ),
+    "a handshake that is refused for no reason": (dict(lines=[*GOOD, f"H {5 * S} 8 500 1"]), "was refused with 500"),
+    "a handshake that is refused for ever": (dict(lines=[*GOOD, f"H {5 * S} 8 503 0"]), "503, without Retry-After"),
     "503 long after": (
         dict(lines=[*GOOD, f"A {10 * S} {10 * S + 9} 1 0 S - 4 503 STORE_UNAVAILABLE 1 -1 -1 - -1"], back=5 * S),
         "later than 2 s",

@@ -150,6 +150,9 @@ handshake(struct watcher *w, const unsigned char *s, size_t len)
     if (!end)
         return 0;
     if (memcmp(s + 9, "101", 3) != 0) {
+        bool retry = memmem(s, (size_t)(end - (const char *)s), "\nRetry-After:", 13) != NULL;
+        fprintf(crowd.out, "H %lld %d %d %d\n", (long long)now_us(), w->number,
+                atoi((const char *)s + 9), retry);
         gone(w);
         return len;
     }
