@@ -30,7 +30,9 @@
 #define TRIES_MAX 32
 #define TRIES_AT_ONCE 5 /* then with pauses */
 #define PAUSE_STEP_US 1000
-#define DUE_MAX 64 /* changes that one call applies */
+#define DUE_MAX 64        /* overdue changes that one commit carries */
+#define DUE_ROUNDS_MAX 64 /* such commits of one call */
+#define DUE_BEFORE_GAP_MAX 4096
 #define LIVES_MAX 4
 #define COMMIT_ID_LEN 16
 #define MESSAGE_RACE "Concurrent modification detected, please retry"
@@ -182,44 +184,47 @@ note(struct session_call *c, const struct change *change, enum sync_status befor
     session_commit_change(&c->st->pending, c->s, change, before, c->ld.now_us / 1000, actor);
 }
 
-/* Expiries due at `now_ms`; false when there are more than one call applies. */
-static bool
-expire(struct session_call *c, int64_t now_ms)
+/* Expiries due at `now_ms`, as long as the commit has less than `most` changes. */
+static void
+expire(struct session_call *c, int64_t now_ms, size_t most)
 {
     struct session_commit *pending = &c->st->pending;
     enum sync_status before = c->s->status;
     struct change change;
 
-    while (!pending->deleted &&
+    while (!pending->deleted && pending->changes < most &&
            session_expire(c->s, now_ms, c->st->conf->session_cache_ttl_ms, &change)) {
         note(c, &change, before, NULL);
         before = c->s->status;
-        if (pending->changes >= DUE_MAX)
-            return false;
     }
-    return true;
 }
 
-/* Redis was away too long while it ran: paused as of then, after what was due before. */
+/* Redis was away too long while it ran: paused as of then, after what was due before. This is
+ * one commit, however many they are: the next load has lived through the gap. */
 static void
 recover(struct session_call *c)
 {
     enum sync_status before;
     struct change change;
 
-    if (c->ld.gap_from_ms == 0 || !expire(c, c->ld.gap_from_ms) || c->st->pending.deleted)
+    if (c->ld.gap_from_ms == 0)
         return;
+    expire(c, c->ld.gap_from_ms, DUE_BEFORE_GAP_MAX);
     before = c->s->status;
-    if (session_recover(c->s, c->ld.gap_from_ms, &change))
+    if (!c->st->pending.deleted && session_recover(c->s, c->ld.gap_from_ms, &change))
         note(c, &change, before, NULL);
 }
 
 void
 session_call_due(struct session_call *c)
 {
+    int64_t now_ms = c->ld.now_us / 1000;
+
     session_commit_clear(&c->st->pending);
     recover(c);
-    expire(c, c->ld.now_us / 1000);
+    expire(c, now_ms, DUE_MAX);
+    c->is_behind = !c->st->pending.deleted && c->st->pending.changes >= DUE_MAX &&
+                   session_due_at(c->s, c->st->conf->session_cache_ttl_ms) <= now_ms;
 }
 
 static enum rc
@@ -268,8 +273,6 @@ apply_command(struct session_call *c)
     struct change change;
     enum rc rc;
 
-    if (c->st->pending.changes >= DUE_MAX)
-        return fail_log(c->f, RC_STORE_UNAVAILABLE, "session has %d changes overdue", DUE_MAX);
     rc = match_guard(c);
     if (rc == RC_OK)
         rc = session_command(c->s, c->cmd, c->ld.now_us / 1000, &change, c->f);
@@ -281,7 +284,7 @@ apply_command(struct session_call *c)
     if (change.type != EVENT_NONE)
         note(c, &change, before, c->terms->actor);
     if (change.type == EVENT_PARTICIPANT_ADJUSTED)
-        expire(c, c->ld.now_us / 1000); /* what was put to zero */
+        expire(c, c->ld.now_us / 1000, SIZE_MAX); /* what was put to zero */
     return RC_OK;
 }
 
@@ -311,13 +314,15 @@ apply(struct session_call *c)
     enum rc rc = RC_OK;
 
     c->res->change = (struct change){ .participant = -1, .expired = -1 };
-    c->judged = false;
+    c->judged = c->is_behind = false;
     session_commit_clear(&c->st->pending);
     if (!c->ld.exists)
         return missing(c);
     session_call_due(c);
     if (c->st->pending.deleted)
         return missing(c);
+    if (c->is_behind)
+        return RC_OK;
     if (!is_let(c, &rc))
         return rc;
     if (!c->cmd)
@@ -520,8 +525,9 @@ pause_and_look(struct session_call *c, int tries_before)
     return session_call_load(c, NULL);
 }
 
-enum rc
-session_call_settle(struct session_call *c)
+/* The answer of the call; with c->is_behind only that much of what is overdue is committed. */
+static enum rc
+settle_once(struct session_call *c)
 {
     for (int i = 0; i < TRIES_MAX; i++) {
         struct fail trouble = { 0 }; /* apart from a refusal, which stands in c->f by then */
@@ -552,4 +558,20 @@ session_call_settle(struct session_call *c)
             return rc;
     }
     return race(c);
+}
+
+enum rc
+session_call_settle(struct session_call *c)
+{
+    for (int i = 0; i < DUE_ROUNDS_MAX; i++) {
+        enum rc rc = settle_once(c);
+
+        if (rc != RC_OK || !c->is_behind)
+            return rc;
+        rc = session_call_load(c, NULL);
+        if (rc != RC_OK)
+            return rc;
+    }
+    return fail_log(c->f, RC_STORE_UNAVAILABLE, "session has more than %d changes overdue",
+                    DUE_ROUNDS_MAX * DUE_MAX);
 }

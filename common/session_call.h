@@ -36,6 +36,7 @@ struct session_call {
     bool was_valid;                /* some state that was read accepted the command */
     bool judged;                   /* the answer is one that an Idempotency-Key keeps */
     bool keeps;                    /* the next commit stores st->verdict */
+    bool is_behind; /* more is due than what is pending: commit that, load, go on */
 };
 
 /* The id of commits that carry no command: they are nobody's answer. */
@@ -54,7 +55,8 @@ enum rc session_life_begin(struct session_store *st, int partition, struct fail 
  * store codes, the rider's code. */
 enum rc session_call_load(struct session_call *c, const struct store_rider *rider) MUSTCHECK;
 
-/* Apply recovery and expiries that are due at the TIME of the load; into c->st->pending. */
+/* Apply recovery and expiries that are due at the TIME of the load; into c->st->pending, and
+ * c->is_behind. */
 void session_call_due(struct session_call *c);
 
 /* Apply what is due and the command to what was loaded, commit, and so on: the answer of
