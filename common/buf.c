@@ -8,19 +8,15 @@
 #define TIME_MIN_MS (-62135596800000LL) /* 0001-01-01T00:00:00.000Z */
 #define TIME_MAX_MS 253402300799999LL   /* 9999-12-31T23:59:59.999Z */
 
-/* Room for `more` bytes and the NUL; false, and nothing more is taken, when max forbids it. */
 static bool
-buf_reserve(struct buf *b, size_t more)
+buf_grow(struct buf *b, size_t more)
 {
-    size_t size;
+    size_t size = b->size ? b->size : SIZE_FIRST;
 
     if (b->overflow || more > b->max - b->len) {
         b->overflow = true;
         return false;
     }
-    if (b->len + more < b->size)
-        return true;
-    size = b->size ? b->size : SIZE_FIRST;
     while (size <= b->len + more)
         size *= 2;
     if (size - 1 > b->max)
@@ -28,6 +24,16 @@ buf_reserve(struct buf *b, size_t more)
     b->data = xrealloc(b->data, size);
     b->size = size;
     return true;
+}
+
+/* Room for `more` bytes and the NUL; false, and nothing more is taken, when max forbids it.
+ * Each append comes by; what is allocated is never more than max and the NUL. */
+static inline bool
+buf_reserve(struct buf *b, size_t more)
+{
+    if (more < b->size - b->len && !b->overflow)
+        return true;
+    return buf_grow(b, more);
 }
 
 /* Undo what one append wrote in pieces before it hit the maximum. */
@@ -104,30 +110,45 @@ buf_add(struct buf *b, const void *data, size_t len)
 }
 
 void
-buf_str(struct buf *b, const char *s)
-{
-    buf_add(b, s, strlen(s));
-}
-
-void
 buf_char(struct buf *b, char c)
 {
-    buf_add(b, &c, 1);
+    if (!buf_reserve(b, 1))
+        return;
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
+}
+
+size_t
+i64_print(char out[I64_SIZE], int64_t v)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    char digits[I64_SIZE], *p = digits + sizeof(digits);
+    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    size_t len;
+
+    *--p = '\0';
+    for (; u >= 10; u /= 100) {
+        p -= 2;
+        memcpy(p, pairs + 2 * (u % 100), 2);
+    }
+    if (u > 0 || v == 0)
+        *--p = (char)('0' + u);
+    if (v < 0)
+        *--p = '-';
+    len = (size_t)(digits + sizeof(digits) - 1 - p);
+    memcpy(out, p, len + 1);
+    return len;
 }
 
 void
 buf_i64(struct buf *b, int64_t v)
 {
-    char digits[20], *p = digits + sizeof(digits);
-    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    char digits[I64_SIZE];
 
-    do {
-        *--p = (char)('0' + u % 10);
-        u /= 10;
-    } while (u > 0);
-    if (v < 0)
-        *--p = '-';
-    buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+    buf_add(b, digits, i64_print(digits, v));
 }
 
 void

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char *data; /* NULL until the first append */
@@ -30,15 +31,24 @@ void buf_fini(struct buf *b);
 void buf_clear(struct buf *b);
 
 void buf_add(struct buf *b, const void *data, size_t len);
-void buf_str(struct buf *b, const char *s);
+/* Here, so that the length of a literal costs nothing. */
+static inline void
+buf_str(struct buf *b, const char *s)
+{
+    buf_add(b, s, strlen(s));
+}
 void buf_char(struct buf *b, char c);
-void buf_i64(struct buf *b, int64_t v); /* plain decimal, without printf */
+void buf_i64(struct buf *b, int64_t v); /* i64_print */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 /* `s` as a JSON string with its quotes (RFC 8259 section 7); s is valid UTF-8. */
 void buf_json(struct buf *b, const char *s, size_t len);
 /* epoch ms as a quoted ISO-8601 UTC time, "2026-11-22T15:46:43.096Z"; years 0001..9999,
  * what lies outside shows as the nearest instant inside. */
 void buf_time(struct buf *b, int64_t at_ms);
+
+/* Plain decimal, as "%" PRId64 but ten times as fast, into out; returns the length. */
+#define I64_SIZE 21 /* the longest, and its NUL */
+size_t i64_print(char out[I64_SIZE], int64_t v);
 
 /* The bytes as a C string: "" when nothing was written. Borrowed. */
 const char *buf_cstr(const struct buf *b);

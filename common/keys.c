@@ -52,10 +52,11 @@ partition_key(const char *prefix, int partition, const char *kind)
 static struct key
 session_key(const char *prefix, const char *kind, const char *id)
 {
-    struct key k = partition_key(prefix, keys_partition(id), kind);
+    struct key k;
     char lower[ID_LEN + 1];
 
     id_lower(id, lower);
+    k = partition_key(prefix, id_crc16(lower, ID_LEN) % KEYS_PARTITIONS, kind);
     append(&k, lower, ID_LEN);
     return k;
 }

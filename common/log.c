@@ -50,9 +50,20 @@ utf8_len(const unsigned char *s, size_t left)
     return n;
 }
 
+/* How many bytes of it a JSON string holds as they are. */
+static size_t
+plain_len(const char *value)
+{
+    size_t n = 0;
+
+    while (value[n] >= ' ' && value[n] <= '~' && value[n] != '"' && value[n] != '\\')
+        n++;
+    return n;
+}
+
 /* A JSON string of any bytes: what is no UTF-8 shows as U+FFFD, what is too long is cut. */
 static void
-put_value(struct buf *line, const char *value)
+put_foreign(struct buf *line, const char *value)
 {
     char clean[VALUE_BYTES + 4];
     size_t len = strlen(value), out = 0, i = 0;
@@ -67,16 +78,28 @@ put_value(struct buf *line, const char *value)
     buf_json(line, clean, out);
 }
 
+/* Nearly all values are plain, and short. */
+static void
+put_value(struct buf *line, const char *value)
+{
+    size_t len = plain_len(value);
+
+    if (value[len] != '\0' || len > VALUE_BYTES) {
+        put_foreign(line, value);
+        return;
+    }
+    buf_char(line, '"');
+    buf_add(line, value, len);
+    buf_char(line, '"');
+}
+
 /* In text, only what a person could misread gets quotes. */
 static bool
 is_bare(const char *value)
 {
-    if (!*value)
-        return false;
-    for (; *value; value++)
-        if (*value <= ' ' || *value > '~' || *value == '"' || *value == '\\')
-            return false;
-    return true;
+    size_t len = plain_len(value);
+
+    return len > 0 && len <= VALUE_BYTES && value[len] == '\0' && !memchr(value, ' ', len);
 }
 
 static void
@@ -89,7 +112,7 @@ put_field(struct buf *line, const char *key, const struct log_field *field)
     buf_str(line, json ? "\":" : "=");
     if (!field->str)
         buf_i64(line, field->num);
-    else if (!json && is_bare(field->str) && strlen(field->str) <= VALUE_BYTES)
+    else if (!json && is_bare(field->str))
         buf_str(line, field->str);
     else
         put_value(line, field->str);
@@ -107,10 +130,20 @@ put_head(struct buf *line, enum log_level level, const char *event)
         buf_printf(line, " %-5s %s: %s", level_names[level], setup.component, event);
         return;
     }
-    buf_printf(line, "{\"level\":\"%s\",\"timestamp\":", level_names[level]);
+    buf_str(line, "{\"level\":\"");
+    buf_str(line, level_names[level]);
+    buf_str(line, "\",\"timestamp\":");
     buf_time(line, clock_wall_ms());
     put_field(line, "component", &LOG_STR("", setup.component));
     put_field(line, "message", &LOG_STR("", event));
+}
+
+/* How long it may get: its memory is on the stack and cannot grow. */
+static void
+set_room(struct buf *line, size_t room)
+{
+    line->size = room;
+    line->max = room - 1;
 }
 
 /* Drop the field that hit the maximum, back to `whole`, and say so in the room kept for it. */
@@ -118,7 +151,7 @@ static void
 put_truncated(struct buf *line, size_t whole)
 {
     line->len = whole;
-    line->max = LINE_MAX_BYTES - 1;
+    set_room(line, LINE_MAX_BYTES);
     line->overflow = false;
     buf_str(line, setup.format == LOG_JSON ? ",\"truncated\":true" : " truncated");
 }
@@ -137,7 +170,7 @@ put_fields(struct buf *line, const struct log_field *fields)
     if (line->overflow)
         put_truncated(line, whole);
     else
-        line->max = LINE_MAX_BYTES - 1;
+        set_room(line, LINE_MAX_BYTES);
 }
 
 static void
@@ -171,10 +204,10 @@ void
 log_line(enum log_level level, const char *event, const struct log_field *fields)
 {
     char memory[LINE_MAX_BYTES];
-    struct buf line = { .data = memory, .size = sizeof(memory) };
+    struct buf line = { .data = memory };
     int saved = errno;
 
-    line.max = sizeof(memory) - 1 - TAIL_BYTES;
+    set_room(&line, sizeof(memory) - TAIL_BYTES);
     put_head(&line, level, event);
     put_fields(&line, fields);
     buf_str(&line, setup.format == LOG_JSON ? "}\n" : "\n");

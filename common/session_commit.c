@@ -1,5 +1,6 @@
 #include "session_commit.h"
 #include "arena.h"
+#include "buf.h"
 #include "changes.h"
 #include "event.h"
 #include "keys.h"
@@ -11,16 +12,13 @@
 #include "warning.h"
 #include <assert.h>
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
 
 #define TEXT_MAX (16u << 20)
 #define SNAPSHOT_EVERY 64
-#define TURNS_MAX (64u << 10)
 #define TTL_BEHIND_MS 3600000 /* the Redis TTL is a backstop behind the last resort */
 
 enum { KEYS_N = 6, FIXED_N = 22 };
 enum { FULL = COMMIT_ERROR }; /* of the script's answers, the one behind the verdicts */
-enum { NUMBER_SIZE = 24 };
 
 bool
 session_commit_snaps(int64_t version)
@@ -54,28 +52,40 @@ session_commit_clear(struct session_commit *c)
     c->deleted = false;
 }
 
-/* The text from `at` to its end becomes a part. */
 static void
-close_part(struct commit_parts *p, const struct buf *text, size_t at)
+add_part(struct commit_parts *p, size_t at, size_t len)
 {
     if (p->n == p->size) {
         p->size = p->size ? 2 * p->size : 16;
         p->part = xrealloc(p->part, p->size * sizeof(*p->part));
     }
-    p->part[p->n++] = (struct commit_part){ .at = at, .len = text->len - at };
+    p->part[p->n++] = (struct commit_part){ .at = at, .len = len };
 }
 
+/* The text from `at` to its end becomes a part. */
 static void
-take_field(void *ctx, const char *name, const char *value, size_t len)
+close_part(struct commit_parts *p, const struct buf *text, size_t at)
 {
-    struct session_commit *c = ctx;
-    size_t at = c->text.len;
+    add_part(p, at, text->len - at);
+}
 
-    buf_str(&c->text, name);
-    close_part(&c->fields, &c->text, at);
-    at = c->text.len;
-    buf_add(&c->text, value, len);
-    close_part(&c->fields, &c->text, at);
+/* The fields that the record from `at` on names, line by line behind its first, are what the
+ * hash gets: one text for both. */
+static void
+take_fields(struct session_commit *c, size_t at)
+{
+    const char *text = buf_cstr(&c->text), *end = text + c->text.len;
+    const char *line, *stop;
+
+    if (c->text.overflow)
+        return; /* perhaps in the middle of a line */
+    for (line = rawmemchr(text + at, '\n') + 1; line < end; line = stop + 1) {
+        const char *space = rawmemchr(line, ' ');
+
+        stop = rawmemchr(space, '\n');
+        add_part(&c->fields, (size_t)(line - text), (size_t)(space - line));
+        add_part(&c->fields, (size_t)(space + 1 - text), (size_t)(stop - space - 1));
+    }
 }
 
 void
@@ -100,14 +110,15 @@ session_commit_warn(struct session_commit *c, const struct session *s, int64_t n
 static void
 take_turns(struct session_commit *c, const struct session *s, const struct change *change)
 {
-    struct buf turns;
+    size_t at = c->text.len;
 
     if (!session_turns_moved(s, change))
         return;
-    buf_init(&turns, TURNS_MAX);
-    session_turns_field(s, &turns);
-    take_field(c, "o", buf_cstr(&turns), turns.len);
-    buf_fini(&turns);
+    buf_char(&c->text, 'o');
+    close_part(&c->fields, &c->text, at);
+    at = c->text.len;
+    session_turns_field(s, &c->text);
+    close_part(&c->fields, &c->text, at);
 }
 
 void
@@ -115,18 +126,17 @@ session_commit_change(struct session_commit *c, struct session *s, const struct 
                       enum sync_status before, int64_t server_time_ms, const char *actor)
 {
     bool created = change->type == EVENT_SESSION_CREATED;
-    size_t at;
+    size_t at = c->text.len;
 
     assert(change->type != EVENT_NONE && !c->deleted);
-    session_fields(s, created, take_field, c);
-    take_turns(c, s, change);
-    at = c->text.len;
     event_encode(&c->text, s, change, server_time_ms, actor, created);
+    take_fields(c, at);
     close_part(&c->records, &c->text, at);
     at = c->text.len;
     if (created || s->status != before || session_commit_snaps(change->version))
         event_snapshot(&c->text, s);
     close_part(&c->records, &c->text, at);
+    take_turns(c, s, change);
     c->changes++;
     c->deleted = change->type == EVENT_SESSION_DELETED;
     session_clean(s);
@@ -158,9 +168,9 @@ put_text(struct arguments *a, const char *s)
 }
 
 static void
-put_number(struct arguments *a, char text[NUMBER_SIZE], int64_t v)
+put_number(struct arguments *a, char text[I64_SIZE], int64_t v)
 {
-    put(a, text, (size_t)snprintf(text, NUMBER_SIZE, "%" PRId64, v));
+    put(a, text, i64_print(text, v));
 }
 
 static void
@@ -172,7 +182,7 @@ put_parts(struct arguments *a, const struct commit_parts *p)
 
 /* Where the texts of the arguments stand until the batch has copied them. */
 struct scratch {
-    char number[8][NUMBER_SIZE];
+    char number[8][I64_SIZE];
     char id[ID_LEN + 1];
 };
 
@@ -232,7 +242,7 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
     struct key channel = keys_channel(t->prefix, t->id);
     struct key wake = keys_wake(t->prefix, partition);
     struct arguments a = { .c = c };
-    char nfields[NUMBER_SIZE], nwarnings[NUMBER_SIZE];
+    char nfields[I64_SIZE], nwarnings[I64_SIZE];
     struct scratch o;
 
     *place = -1;

@@ -1,9 +1,11 @@
 #include "common/buf.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -138,6 +140,28 @@ test_i64(void **state)
     buf_fini(&b);
 }
 
+/* Every length, even and odd, around every power of ten. */
+static void
+test_i64_is_what_printf_says(void **state)
+{
+    char got[I64_SIZE], want[I64_SIZE];
+    int64_t power = 1;
+
+    (void)state;
+    for (int digits = 1; digits <= 19; digits++) {
+        for (int64_t v = power - 110; v <= power + 110; v++) {
+            snprintf(want, sizeof(want), "%" PRId64, v);
+            assert_int_equal(i64_print(got, v), strlen(want));
+            assert_string_equal(got, want);
+            snprintf(want, sizeof(want), "%" PRId64, -v);
+            assert_int_equal(i64_print(got, -v), strlen(want));
+            assert_string_equal(got, want);
+        }
+        if (digits < 19)
+            power *= 10;
+    }
+}
+
 static void
 test_json_strings(void **state)
 {
@@ -224,6 +248,7 @@ main(void)
         cmocka_unit_test(test_overflow_drops_the_append_whole),
         cmocka_unit_test(test_printf_overflow),
         cmocka_unit_test(test_i64),
+        cmocka_unit_test(test_i64_is_what_printf_says),
         cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_json_overflow_leaves_nothing),
         cmocka_unit_test(test_time),
