@@ -339,7 +339,7 @@ install: all ## install under PREFIX=/usr/local (DESTDIR is put in front)
 	install -d $(SHARE)/systemd $(SHARE)/prometheus $(SHARE)/grafana
 	install -m 644 etc/prometheus/*.yml $(SHARE)/prometheus/
 	install -m 644 etc/grafana/*.json $(SHARE)/grafana/
-	install -m 644 etc/systemd/synckairos.sysusers $(SHARE)/systemd/
+	install -m 644 etc/systemd/synckairos.sysusers etc/systemd/batch.conf $(SHARE)/systemd/
 	for unit in etc/systemd/*.service; do sed 's|/usr/local|$(PREFIX)|g' $$unit >$(SHARE)/systemd/$${unit##*/} || exit 1; done
 
 clean: ## remove everything that was built (run folders stay)

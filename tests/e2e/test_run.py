@@ -43,6 +43,14 @@ def database_up(stack):
     until(lambda: requests.get(f"{stack.base_url}/health", timeout=10).json()["database"] == "connected", say="PostgreSQL")
 
 
+def test_who_computes_does_not_interrupt_who_keeps_time(stack):
+    policies = {name.split("-")[0]: {os.sched_getscheduler(pid) for pid in [stack.pid(name), *descendants(stack.pid(name))]}
+                for name in stack.names()}
+    for name in ("redis", "nginx", "fcgi"):
+        assert policies[name] == {os.SCHED_BATCH}, name
+    assert policies["broadcaster"] == {os.SCHED_OTHER}
+
+
 def test_it_starts_everything_and_says_where(make_stack, record_property):
     stack = make_stack(POSTGRES="on")
     record_property("up_seconds", round(stack.up_seconds, 3))
