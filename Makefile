@@ -270,7 +270,7 @@ STRIKE = $(PYTHON) tests/faults/run.py $(BUILD) --jobs $(JOBS) $(if $(FAULT),--f
 faults: $(PROGRAMS) $(CROWD) ## kill, freeze, starve and restart every part under load; judge what every client was told
 	@$(PYTHON) -m pytest -q --no-header tests/faults
 	@$(STRIKE) --seeds $(SEEDS)
-soak: $(PROGRAMS) $(CROWD) ## PostgreSQL is away for a minute, then for ten at 1,000 changes/s; half an hour
+soak: $(PROGRAMS) $(CROWD) ## PostgreSQL is away for a minute, then for ten at 1,000 changes/s; a quarter of an hour
 	@$(STRIKE) --soak --seeds 1
 
 # --- lint -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import requests
 from stack import SLOW, children, until
 from truth import drained
 
-GROWN_BYTES = 24 << 20
+GROWN_BYTES = 6 << 20
 IN_HAND = 16  # descriptors that what is being done just then may have open
 
 
@@ -46,7 +46,7 @@ def usage(stack):
 def compare(before, after, clients):
     """What has grown, as sentences. Some memory is kept for the next use, so it may differ a little."""
     found = []
-    if after["memory"] > before["memory"] * 1.3 + GROWN_BYTES:
+    if after["memory"] > before["memory"] * 1.2 + GROWN_BYTES:
         found.append(f"memory grew from {before['memory'] >> 10} to {after['memory'] >> 10} KB")
     may_grow = {"descriptors of nginx": 2 * clients, "processes of PostgreSQL": 4, "processes": 1}
     for what in before.keys() - {"memory"}:
