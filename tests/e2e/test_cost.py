@@ -1,4 +1,4 @@
-"""What a request costs, in instructions, may not grow unnoticed."""
+"""What a request costs, in instructions and in bytes, may not grow unnoticed: neither from change to change, nor with the session."""
 import os
 import sys
 
@@ -7,8 +7,10 @@ from stack import ROOT, WRAP
 sys.path.insert(0, str(ROOT / "tests/bench"))
 
 import cost  # noqa: E402 (the path comes first)
+import large  # noqa: E402
 
 PLAIN = not WRAP and "SAN" not in os.environ and os.environ.get("BIN_DIR", "build/release").endswith("release")
+GROWTH = 3  # times, from 2 to 1,000 participants
 
 
 def instructions_per_request():
@@ -16,9 +18,16 @@ def instructions_per_request():
     assert set(found) == set(allowed)
     grown = {name: (count, allowed[name]) for name, count in found.items() if count > cost.SLACK * allowed[name]}
     assert not grown, f"more than before (then: tests/bench/cost.py --write, and say why): {grown}"
+    assert found["switch of 1,000 participants, minimal"] <= GROWTH * found["switch"], found
 
 
 if PLAIN:  # the counts of a sanitizer, or below valgrind, say nothing
 
     def test_instructions_per_request():
         instructions_per_request()
+
+
+def test_a_switch_of_a_thousand_moves_few_bytes():
+    found = large.measure((2, 1000), rounds=1, count=64, POSTGRES="off")
+    assert large.total(found[1000], "bytes") <= GROWTH * large.total(found[2], "bytes"), found
+    assert found[1000]["bytes frames"].median <= GROWTH * found[2]["bytes frames"].median, found
