@@ -74,7 +74,8 @@ ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 DOCS       := build/api-docs/index.html
 
-.PHONY: all run doctor test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run bench bench-quick faults soak coverage install clean help \
+.PHONY: all run doctor test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run fuzz-cover fuzz-cover-run \
+        bench bench-quick faults soak coverage install clean help \
         unit api-test engine-props mutate mutate-flags gen gen-check docs packages objects \
         lint-format lint-headers lint-includes lint-gcc lint-clang lint-tidy lint-cppcheck lint-shell lint-lua lint-web
 .DEFAULT_GOAL := all
@@ -138,7 +139,7 @@ $(ENGINE_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/life.o $(LIBCOMMON)
 
 # With SAN=fuzz a fuzzer, else a replayer of the corpus.
 $(FUZZ_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/$(if $(filter fuzz,$(SAN)),libfuzzer,replay).o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/tests/fuzz/life.o \
-             $(LIBFCGI) $(LIBBCAST) $(LIBCOMMON)
+             $(BUILD)/tests/fuzz/servers.o $(LIBFCGI) $(LIBBCAST) $(LIBCTL) $(LIBCOMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDHARDEN) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer) -o $@ $^ -lcmocka -lfcgi $(WSLIBS) $(LDLIBS)
 
@@ -245,9 +246,14 @@ fuzz-parsers:
 	@$(MAKE) --no-print-directory SAN=fuzz CC=clang fuzz-run
 fuzz-run: $(FUZZ_BIN)
 	@for f in $(notdir $(FUZZ_BIN)); do corpus=$(BUILD)/corpus/$$f; mkdir -p $$corpus; \
-	  nice $(BUILD)/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	  nice $(BUILD)/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -close_fd_mask=2 \
 	    -artifact_prefix=$(BUILD)/$$f- $$corpus tests/fuzz/corpus/$${f#fuzz_} 2>$(BUILD)/$$f.log || { tail -40 $(BUILD)/$$f.log; exit 1; }; \
 	  echo "$$f: $$(grep -c . $(BUILD)/$$f.log) lines in $(BUILD)/$$f.log, $$(sed -n 's/^stat::number_of_executed_units: *//p' $(BUILD)/$$f.log) inputs, no finding"; done
+fuzz-cover: ## which lines of each parser of foreign bytes its corpus reaches; fails below 95 %
+	@etc/dev/install build unit cover
+	@$(MAKE) --no-print-directory SAN=coverage fuzz-cover-run
+fuzz-cover-run: $(FUZZ_BIN)
+	@$(PYTHON) tests/fuzz/cover.py $(BUILD)
 BENCH_SRC := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
 $(BENCH_BIN): $(BUILD)/%: %.c | $(READY)

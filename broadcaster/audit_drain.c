@@ -152,6 +152,8 @@ take_entry(struct audit_drain *d, int partition, const redisReply *one)
     for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i + 1 < fields->elements; i += 2) {
         const redisReply *name = fields->element[i], *value = fields->element[i + 1];
 
+        if (name->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING)
+            continue; /* nothing that we wrote */
         if (strcmp(name->str, "d") == 0) {
             e->record.event = value->str;
             e->record.event_len = value->len;

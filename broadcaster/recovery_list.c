@@ -31,6 +31,15 @@ add(struct recovery_list *list, const char *id)
     snprintf(list->id[list->n++].s, sizeof(list->id->s), "%s", id);
 }
 
+/* Whether a row is about a session of these partitions. */
+static bool
+is_asked_for(const struct pg_result *page, int row, const bool partitions[KEYS_PARTITIONS])
+{
+    const char *id = pg_text(page, row, C_ID);
+
+    return id_is_uuid_shape(id, strlen(id)) && partitions[keys_partition(id)];
+}
+
 /* Compare one page with Redis. */
 static enum rc
 take_page(struct recovery_list *list, struct recovery_putter *p, const struct pg_result *page,
@@ -41,7 +50,7 @@ take_page(struct recovery_list *list, struct recovery_putter *p, const struct pg
 
     redis_batch_clear(p->batch);
     for (int row = 0; row < pg_rows(page); row++)
-        if (partitions[keys_partition(pg_text(page, row, C_ID))])
+        if (is_asked_for(page, row, partitions))
             recovery_mark_ask(p, pg_text(page, row, C_ID));
     if (redis_batch_count(p->batch) == 0)
         return RC_OK;
@@ -49,7 +58,7 @@ take_page(struct recovery_list *list, struct recovery_putter *p, const struct pg
     for (int row = 0; row < pg_rows(page) && rc == RC_OK; row++) {
         struct recovery_mark there, recorded = { .version = pg_int(page, row, C_VERSION) };
 
-        if (!partitions[keys_partition(pg_text(page, row, C_ID))])
+        if (!is_asked_for(page, row, partitions))
             continue;
         rc = redis_batch_check(p->batch, place, f);
         if (rc != RC_OK)

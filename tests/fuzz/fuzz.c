@@ -1,10 +1,14 @@
 #include "fuzz.h"
 
+#include "common/arena.h"
+#include "common/base64.h"
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/rc.h"
+#include "common/token_key.h"
 
 #include <json-c/json.h>
+#include <string.h>
 
 void
 fuzz_hold_json(const struct buf *text)
@@ -14,4 +18,31 @@ fuzz_hold_json(const struct buf *text)
     HOLD(!text->overflow);
     HOLD(json_parse(text->data, text->len, &json, NULL) == RC_OK);
     json_object_put(json);
+}
+
+/* The bytes of [s, s + len) as base64 at the end of `text`. */
+static size_t
+add(char *text, size_t at, const char *s, size_t len)
+{
+    base64_encode((const unsigned char *)s, len, text + at);
+    return at + strlen(text + at);
+}
+
+char *
+fuzz_sign(const char *secret, const char *s, size_t len, size_t *out_len)
+{
+    const char *end = memchr(s, '\n', len);
+    struct token_key *key = token_key_secret(secret);
+    unsigned char signature[TOKEN_SIGNATURE_MAX];
+    char *text = xalloc(BASE64_LEN(len) + BASE64_LEN(sizeof(signature)) + 8);
+    size_t signature_len = 0, at;
+
+    at = add(text, 0, s, (size_t)(end - s));
+    text[at++] = '.';
+    at = add(text, at, end + 1, len - (size_t)(end + 1 - s));
+    HOLD(token_key_sign(key, text, at, signature, &signature_len));
+    token_key_free(key);
+    text[at++] = '.';
+    *out_len = add(text, at, (const char *)signature, signature_len);
+    return text;
 }

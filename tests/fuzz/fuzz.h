@@ -22,6 +22,10 @@ bool fuzz_take(const char *s, size_t len);
 /* What we print is JSON, and all of it. */
 void fuzz_hold_json(const struct buf *text);
 
+/* A token out of two lines, its header and its claims, signed with HS256; *out_len bytes, and a
+ * NUL behind them, to be freed. */
+char *fuzz_sign(const char *secret, const char *s, size_t len, size_t *out_len);
+
 #define HOLD(cond)                                                              \
     do {                                                                        \
         if (!(cond)) {                                                          \

@@ -2,12 +2,9 @@
  * A token: two lines are its header and its claims, which are signed here so that all of them
  * is looked at; anything else is the token as it came.
  */
-#include "common/arena.h"
-#include "common/base64.h"
 #include "common/conf.h"
 #include "common/json.h"
 #include "common/token.h"
-#include "common/token_key.h"
 #include "fuzz.h"
 
 #include <string.h>
@@ -15,33 +12,6 @@
 #define NOW_MS 1700000000000LL
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define TEXT_MAX 20000
-
-/* The bytes of [s, s + len) as base64 at the end of `text`. */
-static size_t
-add(char *text, size_t at, const char *s, size_t len)
-{
-    base64_encode((const unsigned char *)s, len, text + at);
-    return at + strlen(text + at);
-}
-
-static char *
-sign(const char *s, size_t len, size_t *out_len)
-{
-    const char *end = memchr(s, '\n', len);
-    struct token_key *key = token_key_secret(SECRET);
-    unsigned char signature[TOKEN_SIGNATURE_MAX];
-    char *text = xalloc(BASE64_LEN(len) + BASE64_LEN(sizeof(signature)) + 8);
-    size_t signature_len = 0, at;
-
-    at = add(text, 0, s, (size_t)(end - s));
-    text[at++] = '.';
-    at = add(text, at, end + 1, len - (size_t)(end + 1 - s));
-    HOLD(token_key_sign(key, text, at, signature, &signature_len));
-    token_key_free(key);
-    text[at++] = '.';
-    *out_len = add(text, at, (const char *)signature, signature_len);
-    return text;
-}
 
 /* Exactly as many bytes as there are, so that a read past the end is a finding. */
 static bool
@@ -79,7 +49,7 @@ fuzz_take(const char *s, size_t len)
         return false;
     if (len == 0 || memchr(s, '\n', len) == NULL)
         return check(s, len);
-    text = sign(s, len, &len);
+    text = fuzz_sign(SECRET, s, len, &len);
     taken = check(text, len);
     free(text);
     return taken;

@@ -107,7 +107,7 @@ def programs(build, folder):
 
 
 def engine(build, out):
-    for script in sorted((ROOT / "tests/fuzz/engine").glob("test_*.py")):
+    for script in sorted((ROOT / "tests/fuzz").glob("**/test_*.py")):
         yield pytest_job(build, out, str(script.relative_to(ROOT)), [str(script)], [])
     for source in sorted((ROOT / "tests/fuzz/engine").glob("test_*.c")):
         name = source.relative_to(ROOT).with_suffix("")
