@@ -1,6 +1,7 @@
 #include "admission.h"
 
 #include "common/id.h"
+#include "common/token.h"
 
 #include <strings.h>
 
@@ -83,21 +84,6 @@ offers_ours(const char *offered)
 }
 
 static const char *
-bearer_of_header(const char *value, size_t *len)
-{
-    static const char scheme[] = "Bearer";
-
-    if (value == NULL || strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
-        return NULL;
-    value += sizeof(scheme) - 1;
-    if (*value != ' ')
-        return NULL;
-    value += strspn(value, " ");
-    *len = strcspn(value, " ");
-    return *len > 0 ? value : NULL;
-}
-
-static const char *
 bearer_of_subprotocol(const char *offered, size_t *len)
 {
     static const char prefix[] = "bearer.";
@@ -116,7 +102,7 @@ bearer_of_subprotocol(const char *offered, size_t *len)
 const char *
 admission_token(const struct admission *a, size_t *len)
 {
-    const char *token = bearer_of_header(a->authorization, len);
+    const char *token = token_of_header(a->authorization, len);
 
     if (token == NULL)
         token = bearer_of_subprotocol(a->subprotocol, len);

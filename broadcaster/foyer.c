@@ -134,6 +134,8 @@ refuse(struct foyer *f, int fd, enum vet why)
         [VET_BAD] = { "400 Bad Request", "BAD_REQUEST", "The request could not be understood" },
         [VET_LARGE] = { "431 Request Header Fields Too Large",
                         "REQUEST_HEADER_FIELDS_TOO_LARGE", "The header fields are too large" },
+        [VET_SLOW] = { "408 Request Timeout", "REQUEST_TIMEOUT",
+                       "The request did not arrive in time" },
     };
     char body[256], trash[HEAD_MAX];
     ssize_t n;
@@ -222,18 +224,25 @@ on_readable(uv_poll_t *poll, int status, int events)
     pass_on(f, fd, head, len);
 }
 
+/* The library is for whole heads: it has room for fewer, and one that came past us unseen
+ * would not be vetted. */
+static void
+turn_away_oldest(struct foyer *f)
+{
+    int fd = f->guests->fd;
+
+    leave(f->guests);
+    refuse(f, fd, VET_SLOW);
+}
+
 static void
 on_timer(uv_timer_t *timer)
 {
     struct foyer *f = timer->data;
     int64_t now = clock_mono_ms();
 
-    while (f->guests != NULL && now - f->guests->since_ms >= FOYER_WAIT_MS) {
-        int fd = f->guests->fd;
-
-        leave(f->guests);
-        pass_on(f, fd, NULL, 0);
-    }
+    while (f->guests != NULL && now - f->guests->since_ms >= FOYER_WAIT_MS)
+        turn_away_oldest(f);
 }
 
 static void
@@ -247,7 +256,7 @@ stay(struct foyer *f, int fd, size_t seen)
     g->since_ms = clock_mono_ms();
     if (uv_poll_init(f->timer.loop, &g->poll, fd) != 0) {
         free(g);
-        pass_on(f, fd, NULL, 0);
+        close(fd);
         return;
     }
     g->poll.data = g;
@@ -263,10 +272,13 @@ foyer_enter(struct foyer *f, int fd)
     char head[HEAD_MAX];
     size_t len = 0, seen = 0;
 
-    if (f->n >= FOYER_MAX || look(fd, &seen, head, &len))
+    if (look(fd, &seen, head, &len)) {
         pass_on(f, fd, head, len);
-    else
-        stay(f, fd, seen);
+        return;
+    }
+    if (f->n >= FOYER_MAX)
+        turn_away_oldest(f);
+    stay(f, fd, seen);
 }
 
 int

@@ -18,7 +18,7 @@
 struct buf;
 struct foyer; /* opaque */
 
-/* More are not kept waiting, nor is anyone for longer: they go on as they are. */
+/* Whoever waits longer is answered 408, and when more come, so is who has waited longest. */
 #define FOYER_MAX 1024
 #define FOYER_WAIT_MS 10000
 

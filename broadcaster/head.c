@@ -48,7 +48,7 @@ static void
 read_client(struct head *head, struct lws *wsi, const struct proxy_list *proxies)
 {
     static const char name[] = "x-synckairos-peer:";
-    char peer[ADDRESS_MAX] = "", said[ADDRESS_MAX] = "", forwarded[1024];
+    char peer[ADDRESS_MAX] = "", said[ADDRESS_MAX] = "", forwarded[HEAD_MAX];
     const char *via = copy_header(wsi, WSI_TOKEN_X_FORWARDED_FOR, forwarded, sizeof(forwarded));
 
     lws_get_peer_simple(wsi, peer, sizeof(peer));

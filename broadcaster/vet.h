@@ -14,7 +14,8 @@
 #define VET_LINES_MAX 100
 #define VET_PROTOCOL_MAX 126
 
-enum vet { VET_SOUND, VET_BAD, VET_LARGE };
+/* VET_SLOW: it does not come (foyer.h). */
+enum vet { VET_SOUND, VET_BAD, VET_LARGE, VET_SLOW };
 
 /*
  * Judge the head s[0..len). VET_LARGE: it does not end, or has too many lines. VET_BAD: control

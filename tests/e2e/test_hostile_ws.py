@@ -14,6 +14,7 @@ import requests
 
 from raw_socket import RawSocket
 from stack import SLOW, until
+from tokens import token
 
 V1 = "Sec-WebSocket-Protocol: synckairos.v1\r\n"
 PING = b'{"type":"PING"}'
@@ -298,6 +299,42 @@ def test_half_open_sockets_are_dropped_and_leave_their_room(make_stack):
     until(lambda: requests.get(f"http://127.0.0.1:{stack.ws_port}/health", timeout=5).json()["connections"] == 0, 20)
     for raw in raws:
         raw.close()
+
+
+def test_heads_that_do_not_come_keep_nobody_out(make_stack):
+    """More of them than are let wait at once: the oldest are answered, later the others; whoever has something to say gets in at any time."""
+    stack = make_stack(BROADCASTERS=1)
+    v1_and_token = f"Sec-WebSocket-Protocol: synckairos.v1, bearer.{token(x='x' * 300)}\r\n"
+    slow = []
+
+    def get_in():
+        with RawSocket(stack.ws_port, headers=v1_and_token) as raw:
+            assert raw.status == 101 and b"CONNECTED" in raw.frame()[1]
+
+    def until_refused(sock):
+        sock.settimeout(30 * SLOW)
+        out = b""
+        while piece := sock.recv(65536):
+            out += piece
+        assert out.startswith(b"HTTP/1.1 408 ") and json.loads(out.partition(b"\r\n\r\n")[2])["error"]["code"] == "REQUEST_TIMEOUT"
+
+    try:
+        for k in range(1024 + 300):
+            slow.append(socket.create_connection(("127.0.0.1", stack.ws_port), timeout=10 * SLOW))
+            slow[-1].sendall(b"GET /ws HTTP/1.1\r\nHost:" if k % 2 else b"G")
+        get_in()
+        for sock in slow[:300]:
+            until_refused(sock)
+        slow[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            slow[-1].recv(1)
+        until_refused(slow[300])
+        get_in()
+        for sock in slow[301:]:
+            until_refused(sock)
+    finally:
+        for sock in slow:
+            sock.close()
 
 
 def test_5000_idle_sockets_cost_a_bounded_amount(make_stack):

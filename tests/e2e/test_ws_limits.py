@@ -63,6 +63,9 @@ def test_the_web_server_says_whose_request_it_is(limited):
     assert direct("198.51.100.2") == 101
     assert direct("2001:db8::1") == 101 and direct("2001:db8::2") == 429 and direct("2001:db8:0:1::1") == 101
     assert direct("10.1.1.1", "203.0.113.7") == 101 and direct("10.1.1.2", "203.0.113.7") == 429
+    long = "x, " * 1000
+    assert direct("10.1.1.1", long + "203.0.113.10") == 101 and direct("10.1.1.1", long + "203.0.113.11") == 101
+    assert direct("10.1.1.2", long + "203.0.113.10") == 429, "however much a client has put in front"
     assert direct("198.51.100.3", "203.0.113.8") == 101 and direct("198.51.100.3", "203.0.113.9") == 429
     assert through("X-Synckairos-Peer: 192.0.2.1\r\n") == 101
     assert through("X-Synckairos-Peer: 192.0.2.2\r\n") == 429, "a client gave itself another address"

@@ -116,6 +116,8 @@ the_token_wherever_it_comes(void **state)
         { "a.b.c", { WS, .authorization = "Bearer a.b.c" } },
         { "a.b.c", { WS, .authorization = "bEARER  a.b.c " } },
         { NULL, { WS, .authorization = "Bearer" } },
+        { NULL, { WS, .authorization = "Bearer a.b.c d.e.f" } }, /* as REST reads it */
+        { NULL, { WS, .authorization = "Bearer a.b.c, Bearer d.e.f" } },
         { NULL, { WS, .authorization = "Bearer " } },
         { NULL, { WS, .authorization = "Bearera.b.c" } },
         { NULL, { WS, .authorization = "Basic a.b.c" } },
