@@ -166,9 +166,9 @@ who_key(const char *prefix, const char *family, const char *kind, const char *wh
 }
 
 struct key
-keys_limit(const char *prefix, const char *kind, const char *who)
+keys_limit(const char *prefix, const char *kind, const char *who, bool is_user)
 {
-    return who_key(prefix, "lim", kind, who);
+    return who_key(prefix, is_user ? "lim:user" : "lim", kind, who);
 }
 
 struct key

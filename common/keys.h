@@ -45,9 +45,9 @@ struct key keys_life(const char *prefix,
                      int partition); /* hash, life_begin.lua; backlog, audit_verdict.lua */
 struct key keys_lease(const char *prefix, int partition); /* string: the timekeeper at work */
 
-/* Limit of one caller: kind "get", "create", "general", "time"; who: address or user, any text.
- */
-struct key keys_limit(const char *prefix, const char *kind, const char *who);
+/* Limit of one caller: kind "get", "create", "general", "time"; who: an address, or any text
+ * that names a user, who is never taken for an address. */
+struct key keys_limit(const char *prefix, const char *kind, const char *who, bool is_user);
 /* string, epoch ms: tokens up to then are over (revoke.h). kind "sub", "sid", "jti". */
 struct key keys_revoked(const char *prefix, const char *kind, const char *value);
 struct key keys_revoked_channel(const char *prefix);

@@ -69,7 +69,8 @@ revoke_is_due(const struct req *rq)
 void
 gate_limit_append(struct req *rq, struct redis_batch *b)
 {
-    char who[ADDRESS_MAX];
+    char address[ADDRESS_MAX];
+    bool is_user;
     struct key key;
 
     rq->revoke_place = -1;
@@ -80,9 +81,11 @@ gate_limit_append(struct req *rq, struct redis_batch *b)
     rq->limit_place = -1;
     if (!limit_is_due(rq))
         return;
-    address_limit_key(rq->client, who);
+    is_user = rq->user != NULL && !limit_row(rq)->by_address;
+    if (!is_user)
+        address_limit_key(rq->client, address);
     key = keys_limit(rq->app->conf->key_prefix, limit_row(rq)->name,
-                     rq->user != NULL && !limit_row(rq)->by_address ? rq->user : who);
+                     is_user ? rq->user : address, is_user);
     rq->limit_place = limit_add(b, limit_rule(rq), key.s);
     rq->limit_done = true;
 }

@@ -233,7 +233,7 @@ test_refusals_by_limits(void **state)
 static void
 test_a_limiter_that_fails(void **state)
 {
-    struct key key = keys_limit(conf.key_prefix, "get", "192.0.2.1");
+    struct key key = keys_limit(conf.key_prefix, "get", "192.0.2.1", false);
 
     (void)state;
     private_redis_ask(&server, "SET %s x", key.s);

@@ -94,15 +94,19 @@ test_limit_keys(void **state)
     struct key k;
 
     (void)state;
-    assert_string_equal(keys_limit("sk:", "get", "10.0.0.1").s, "sk:{lim:get:10.0.0.1}");
-    assert_string_equal(keys_limit("sk:", "time", "2001:db8::/64").s,
+    assert_string_equal(keys_limit("sk:", "get", "10.0.0.1", false).s, "sk:{lim:get:10.0.0.1}");
+    assert_string_equal(keys_limit("sk:", "time", "2001:db8::/64", false).s,
                         "sk:{lim:time:2001:db8::/64}");
-    k = keys_limit("sk:", "get", "}x"); /* foreign text cannot shape the key */
+    /* who is called like an address does not use it up */
+    assert_string_equal(keys_limit("sk:", "get", "10.0.0.1", true).s,
+                        "sk:{lim:user:get:10.0.0.1}");
+    k = keys_limit("sk:", "get", "}x", false); /* foreign text cannot shape the key */
     assert_memory_equal(k.s, "sk:{lim:get:#", 13);
     assert_int_equal(strlen(k.s), 13 + 32 + 1);
-    assert_string_not_equal(k.s, keys_limit("sk:", "get", "}y").s);
-    assert_string_equal(k.s, keys_limit("sk:", "get", "}x").s);
-    assert_string_not_equal(keys_limit("sk:", "get", "").s, keys_limit("sk:", "get", " ").s);
+    assert_string_not_equal(k.s, keys_limit("sk:", "get", "}y", false).s);
+    assert_string_equal(k.s, keys_limit("sk:", "get", "}x", false).s);
+    assert_string_not_equal(keys_limit("sk:", "get", "", false).s,
+                            keys_limit("sk:", "get", " ", false).s);
 }
 
 static void
@@ -116,9 +120,9 @@ test_longest_fit(void **state)
     memset(who, 'w', 999);
     who[999] = '\0';
     assert_true(keys_session(prefix, LOWER).len < KEY_MAX);
-    assert_true(keys_limit(prefix, "general", who).len < KEY_MAX);
+    assert_true(keys_limit(prefix, "general", who, true).len < KEY_MAX);
     who[48] = '\0';
-    assert_true(keys_limit(prefix, "general", who).len < KEY_MAX);
+    assert_true(keys_limit(prefix, "general", who, true).len < KEY_MAX);
 }
 
 static void
