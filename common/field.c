@@ -284,11 +284,16 @@ check_str(struct check *c, const struct field *fd, struct json_object *v,
           const struct place *at)
 {
     const char *s = json_object_get_string(v);
+    bool is_plain = true;
     size_t points = 0;
 
-    for (; *s != '\0'; s++)
+    for (; *s != '\0'; s++) {
         points += (*s & 0xc0) != 0x80;
+        is_plain = is_plain && (unsigned char)*s >= ' ' && *s != 0x7f;
+    }
     check_size(c, fd, points, at);
+    if (fd->plain && !is_plain)
+        fault(c, at, "invalid_format", "%s must not contain control characters", fd->label);
 }
 
 static void
@@ -496,7 +501,7 @@ body_check(struct body *b, const struct field *fields, struct json_object *json,
     else
         check_object(&c, fields, json, NULL);
     if (b->issues != NULL)
-        return fail_set(f, RC_VALIDATION, "Request validation failed");
+        return fail_invalid(f);
     return RC_OK;
 }
 

@@ -47,6 +47,7 @@ struct field {
     bool (*spared)(struct json_object *obj);
     const char *spared_schema;
     const char *excludes; /* where it is spared: what must not stand beside it; NULL: nothing */
+    bool plain;           /* F_STR: without control characters (U+0000 to U+001F, U+007F) */
     const char *label;    /* "Total time": begins the messages of this field */
     int64_t min, max; /* F_INT value, F_STR/F_ARRAY length, F_OBJECT bytes; both 0: no bound */
     const char *one_of;

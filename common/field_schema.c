@@ -83,6 +83,8 @@ field_schema_one(struct buf *out, const struct field *fd)
     }
     if (fd->type == F_STR)
         put_bounds(out, fd, "minLength", "maxLength");
+    if (fd->plain)
+        put_text(out, "pattern", "^[^\\u0000-\\u001f\\u007f]*$");
     if (fd->type == F_ENUM)
         put_words(out, fd->one_of);
     if (fd->type == F_ARRAY) {

@@ -36,20 +36,26 @@ fixed_message(enum rc rc)
     }
 }
 
-/* vsnprintf that never leaves half a UTF-8 character at the end: messages become JSON. */
+/* How many bytes a UTF-8 character has that begins so. */
+static size_t
+utf8_size(unsigned char first)
+{
+    return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* vsnprintf that never leaves half a UTF-8 character at the end, by "%.200s" neither: messages
+ * become JSON. */
 static void PRINTF(3, 0) format_text(char *out, size_t size, const char *fmt, va_list ap)
 {
-    int n = vsnprintf(out, size, fmt, ap);
-    size_t end = size - 1;
+    size_t len, at;
 
-    if (n < 0)
+    if (vsnprintf(out, size, fmt, ap) < 0)
         out[0] = '\0';
-    if (n < 0 || (size_t)n < size)
-        return;
-    while (end > 0 && size - 1 - end < 3 && ((unsigned char)out[end - 1] & 0xc0) == 0x80)
-        end--;
-    if (end > 0 && (unsigned char)out[end - 1] >= 0xc0)
-        out[end - 1] = '\0';
+    len = at = strlen(out);
+    while (at > 0 && len - at < 3 && ((unsigned char)out[at - 1] & 0xc0) == 0x80)
+        at--;
+    if (at > 0 && utf8_size((unsigned char)out[at - 1]) > len - at + 1)
+        out[at - 1] = '\0';
 }
 
 /* Take the first failure; false when there is nowhere to write it, or one stands there already.
@@ -87,6 +93,12 @@ fail_set(struct fail *f, enum rc rc, const char *fmt, ...)
     format_text(f->message, sizeof(f->message), fmt, ap);
     va_end(ap);
     return rc;
+}
+
+enum rc
+fail_invalid(struct fail *f)
+{
+    return fail_set(f, RC_VALIDATION, "Request validation failed");
 }
 
 enum rc

@@ -76,6 +76,8 @@ const char *rc_code(enum rc rc);
  * NULL. `rc` must not be RC_OK.
  */
 enum rc fail_set(struct fail *f, enum rc rc, const char *fmt, ...) PRINTF(3, 4);
+/* The same for a request of which `details` tell what is wrong: RC_VALIDATION. */
+enum rc fail_invalid(struct fail *f);
 
 /*
  * The same for a failure whose cause is ours (a store, a bug): `fmt` goes to

@@ -1,17 +1,6 @@
 #include "redis_url.h"
+#include "hex.h"
 #include <stdbool.h>
-
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* Copy `len` bytes, percent-decoded, with a NUL; false when they do not fit or hold a NUL. */
 static bool
@@ -23,9 +12,9 @@ decode(const char *s, size_t len, char *out, size_t size)
         char c = s[i];
 
         if (c == '%') {
-            if (i + 2 >= len || hex_digit(s[i + 1]) < 0 || hex_digit(s[i + 2]) < 0)
+            if (i + 2 >= len || hex_value(s[i + 1]) < 0 || hex_value(s[i + 2]) < 0)
                 return false;
-            c = (char)(hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2]));
+            c = (char)(hex_value(s[i + 1]) * 16 + hex_value(s[i + 2]));
             i += 2;
         }
         if (c == '\0' || n + 1 >= size)

@@ -119,8 +119,9 @@ row_encode(struct buf *out, const struct row_field *fields, const void *obj)
         field_encode(out, fields, obj, &first);
 }
 
+/* As field_encode writes them: no text has a second spelling. */
 static int
-hex_value(char c)
+own_hex(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -139,9 +140,9 @@ text_decode(const char *s, size_t len, char *out, size_t max)
         int c = (unsigned char)s[i];
 
         if (c == '%') {
-            if (len - i < 3 || hex_value(s[i + 1]) < 0 || hex_value(s[i + 2]) < 0)
+            if (len - i < 3 || own_hex(s[i + 1]) < 0 || own_hex(s[i + 2]) < 0)
                 return false;
-            c = hex_value(s[i + 1]) << 4 | hex_value(s[i + 2]);
+            c = own_hex(s[i + 1]) << 4 | own_hex(s[i + 2]);
             i += 2;
         } else if (!is_plain((unsigned char)c)) {
             return false;

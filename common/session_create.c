@@ -93,7 +93,7 @@ goes_on_alone(const struct session *s)
 enum rc
 session_refuse(struct fail *f, const char *field, const char *message, const char *code)
 {
-    enum rc rc = fail_set(f, RC_VALIDATION, "Request validation failed");
+    enum rc rc = fail_invalid(f);
 
     if (f != NULL && f->details[0] == '\0')
         snprintf(f->details, sizeof(f->details),

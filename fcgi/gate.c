@@ -82,7 +82,7 @@ check_param(struct req *rq, const char *name, size_t name_len, const char *value
         if (id_is_uuid(value, strlen(value)))
             return RC_OK;
         body_issue(&rq->body, rq->mem, params[i].name, "invalid_format", params[i].message);
-        return fail_set(f, RC_VALIDATION, "Request validation failed");
+        return fail_invalid(f);
     }
     return fail_log(f, RC_INTERNAL, "path parameter {%.*s} has no check", (int)name_len, name);
 }
@@ -194,7 +194,7 @@ parse_body(struct req *rq, const char *text, size_t len, struct json_object **js
     }
     body_issue(&rq->body, rq->mem, "", "invalid_type",
                "Invalid input: expected object, received null");
-    return fail_set(f, RC_VALIDATION, "Request validation failed");
+    return fail_invalid(f);
 }
 
 static enum rc

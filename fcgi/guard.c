@@ -188,7 +188,7 @@ guard_read(struct guard *g, struct req *rq, guard_print *print, struct fail *f)
     read_if_match(g);
     read_key(g);
     if (rq->body.issues != NULL)
-        return fail_set(f, RC_VALIDATION, "Request validation failed");
+        return fail_invalid(f);
     return RC_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "fcgi/query.h"
 
 #include "common/arena.h"
+#include "common/hex.h"
 #include "common/json.h"
 #include "fcgi/request.h"
 
@@ -10,15 +11,6 @@
 
 #define DIGITS "0123456789"
 #define DIGITS_MAX 18 /* fits int64_t whatever they are */
-
-static int
-hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *at = c != '\0' ? strchr(digits, c) : NULL;
-
-    return at != NULL ? (int)(at - digits) % 16 : -1;
-}
 
 /* Decode %xx and + of one name or value (application/x-www-form-urlencoded). NULL: it is not
  * properly encoded. */
@@ -32,8 +24,8 @@ decode(struct req *rq, const char *s, size_t len)
         char c = s[i] == '+' ? ' ' : s[i];
 
         if (c == '%') {
-            int hi = i + 2 < len ? hex_digit(s[i + 1]) : -1;
-            int lo = i + 2 < len ? hex_digit(s[i + 2]) : -1;
+            int hi = i + 2 < len ? hex_value(s[i + 1]) : -1;
+            int lo = i + 2 < len ? hex_value(s[i + 2]) : -1;
 
             if (hi < 0 || lo < 0)
                 return NULL;
@@ -86,7 +78,7 @@ take_pair(struct req *rq, const char *pair, size_t len, struct fail *f)
         return RC_OK;
     if (body_has(rq->args, name)) {
         body_issue(&rq->body, rq->mem, name, "custom", "Must be given only once");
-        return fail_set(f, RC_VALIDATION, "Request validation failed");
+        return fail_invalid(f);
     }
     json_object_object_add(rq->args, name, value_json(fd, value));
     return RC_OK;

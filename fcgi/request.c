@@ -3,6 +3,7 @@
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/hex.h"
 #include "common/json.h"
 #include "fcgi/io.h"
 
@@ -94,15 +95,6 @@ request_id_is_sane(const char *s)
     while (n <= REQUEST_ID_MAX && s[n] > ' ' && s[n] < 0x7f)
         n++;
     return n > 0 && n <= REQUEST_ID_MAX && s[n] == '\0';
-}
-
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 bool

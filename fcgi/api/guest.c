@@ -18,7 +18,7 @@
 
 /* clang-format off */
 static const struct field guest_fields[] = {
-    { .name = "name", .type = F_STR, .label = "Name", .min = 1, .max = 40,
+    { .name = "name", .type = F_STR, .plain = true, .label = "Name", .min = 1, .max = 40,
       .doc = "Which guest; a new one when it is left out." },
     { .name = "if_needed", .type = F_BOOL, .label = "if_needed",
       .doc = "None where everybody is let in without." },
@@ -67,12 +67,14 @@ guest(struct req *rq, struct fail *f)
         buf_str(out, ",\"expires_at\":");
         buf_time(out, claims.exp_s * 1000);
         buf_char(out, '}');
+    } else if (conf->auth_required) {
+        rc = fail_set(f, RC_UNAUTHENTICATED, "A valid token is needed, and none is given here");
     } else {
         reply_empty(rq, 204);
     }
     reply_header(rq, "Cache-Control", "no-store");
     buf_fini(&text);
-    return RC_OK;
+    return rc;
 }
 
 /* clang-format off */

@@ -46,17 +46,6 @@ print_switch(struct buf *out, const struct session *s, const struct store_result
 
 /* ---- create ---- */
 
-static bool
-is_reader(const char *sub)
-{
-    size_t len = strlen(sub);
-
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)sub[i] < ' ' || sub[i] == 0x7f)
-            return false;
-    return len < SESSION_OWNER_MAX;
-}
-
 static enum rc
 check_readers(struct req *rq, struct fail *f)
 {
@@ -67,12 +56,12 @@ check_readers(struct req *rq, struct fail *f)
     for (size_t i = 0; i < n; i++) {
         struct json_object *reader = body_array_at(rq->body.json, "readers", i);
 
-        if (!is_reader(json_object_get_string(reader)))
-            body_issue(&rq->body, rq->mem, arena_printf(rq->mem, "readers.%zu", i),
-                       "invalid_format", "A reader is at most 255 bytes, none of them control");
+        if (strlen(json_object_get_string(reader)) >= SESSION_OWNER_MAX)
+            body_issue(&rq->body, rq->mem, arena_printf(rq->mem, "readers.%zu", i), "too_big",
+                       "Reader cannot exceed 255 bytes");
     }
     if (rq->body.issues != NULL)
-        return fail_set(f, RC_VALIDATION, "Request validation failed");
+        return fail_invalid(f);
     return RC_OK;
 }
 

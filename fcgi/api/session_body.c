@@ -99,7 +99,7 @@ static const struct field warning_field[] = {
 };
 
 static const struct field reader[] = {
-    { .type = F_STR, .label = "Reader", .min = 1, .max = SESSION_OWNER_MAX - 1 },
+    { .type = F_STR, .plain = true, .label = "Reader", .min = 1, .max = SESSION_OWNER_MAX - 1 },
 };
 
 /* Made of all fields, a body would contradict itself: some belong to one mode only. */

@@ -189,5 +189,5 @@ session_body_draft(struct session *s, struct body *body, struct arena *mem, cons
     fill_groups(s, body->json, ms);
     faults = session_draft_check(s, add_issue, &issues);
     faults += session_draft_groups(s, ms, n, add_issue, &issues);
-    return faults == 0 ? RC_OK : fail_set(f, RC_VALIDATION, "Request validation failed");
+    return faults == 0 ? RC_OK : fail_invalid(f);
 }

@@ -56,7 +56,7 @@ read_cursor(struct req *rq, struct audit_mark *mark, struct fail *f)
         return RC_OK;
     body_issue(&rq->body, rq->mem, "cursor", "invalid_format",
                "Cursor must be a next_cursor of this endpoint");
-    return fail_set(f, RC_VALIDATION, "Request validation failed");
+    return fail_invalid(f);
 }
 
 static bool

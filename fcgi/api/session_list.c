@@ -52,7 +52,7 @@ read_query(struct req *rq, struct store_mine *q, struct fail *f)
     if (q->cursor == NULL || session_mine_cursor_is_valid(q->cursor))
         return RC_OK;
     body_issue(&rq->body, rq->mem, "cursor", "invalid_format", "Cursor is none of ours");
-    return fail_set(f, RC_VALIDATION, "Request validation failed");
+    return fail_invalid(f);
 }
 
 static struct store_read *

@@ -1,6 +1,8 @@
 """Tokens, as other programs make them, through everything."""
 
 import json
+import re
+import subprocess
 import time
 import uuid
 
@@ -11,6 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 import tokens
+from fcgi_client import Request, get
+from raw_socket import RawSocket
+from stack import BIN_DIR, ROOT, SLOW, Stack, free_port, until
 from tokens import bearer, token
 from watch import body
 
@@ -18,8 +23,6 @@ from watch import body
 @pytest.fixture(scope="module")
 def closed():
     """A stack as an operator gets it: without AUTH_REQUIRED, which is true then."""
-    from stack import Stack
-
     s = Stack(AUTH_REQUIRED="true", BROADCASTERS=1, ALLOWED_ORIGINS="")
     yield s
     s.close()
@@ -29,21 +32,81 @@ def ask(stack, method, path, headers=None, **options):
     return requests.request(method, stack.base_url + path, headers=headers or {}, timeout=10, **options)
 
 
-def test_default_settings_answer_401_to_everybody_without_a_token(closed):
-    doc = ask(closed, "GET", "/api-docs.json").json()
-    public = {"/health", "/ready", "/v1/time", "/api-docs.json", "/asyncapi.json"}
-    for path, item in doc["paths"].items():
-        for method in item:
-            if method not in ("get", "post", "put", "patch", "delete"):
-                continue
-            url = path.replace("{id}", str(uuid.uuid4())).replace("{pid}", str(uuid.uuid4()))
-            answer = ask(closed, method, url)
-            if path in public:
-                assert answer.status_code == 200, path
-                continue
-            assert answer.status_code == 401, f"{method} {path}: {answer.text}"
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
-            assert answer.json()["error"]["code"] == "UNAUTHENTICATED"
+ROUTE = re.compile(r"\{ METHOD_(\w+), +((?:ONE|\"[^\"]*\"| )+), +AUTH_")
+PUBLIC = {"/health", "/ready", "/v1/time", "/api-docs.json", "/asyncapi.json"}
+OPERATORS = {"/metrics", "/status"}  # missing to strangers
+
+
+def route_table():
+    """Each row of the routes' tables, those too that the description leaves out."""
+    rows = []
+    for file in sorted((ROOT / "fcgi/api").glob("*.c")):
+        text = file.read_text()
+        one = re.search(r'#define ONE ("[^"]*")', text)
+        found = [(method, "".join(re.findall(r'"([^"]*)"', path.replace("ONE", one[1] if one else "ONE")))) for method, path in ROUTE.findall(text)]
+        assert len(found) == len(re.findall(r"\{ METHOD_", text)), file
+        rows += found
+    return rows
+
+
+@pytest.fixture
+def bare(closed, tmp_path):
+    """Both programs with no settings but those that say where things are; (the workers' socket, the port of /ws)."""
+    bin_dir = BIN_DIR if BIN_DIR.is_absolute() else ROOT / BIN_DIR
+    ws_port = free_port()
+    env = {"REDIS_URL": f"unix://{closed.redis_socket}", "KEY_PREFIX": "bare:", "STATUS_FILE": str(tmp_path / "status"), "FCGI_LISTEN": f"unix:{tmp_path}/fcgi.sock",
+           "WS_PORT": str(ws_port), "METRICS_PORT": "0", "JWT_SECRET": tokens.SECRET}
+    with open(tmp_path / "log", "wb") as log:
+        running = [subprocess.Popen([bin_dir / name], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log) for name in ("synckairos.fcgi", "synckairos-broadcaster")]
+
+    def is_up():
+        try:
+            return requests.get(f"http://127.0.0.1:{ws_port}/ready", timeout=5).ok and get(str(tmp_path / "fcgi.sock"))[0] == 200
+        except OSError:
+            return False
+
+    try:
+        until(is_up, 20, say=(tmp_path / "log").read_text)
+        yield str(tmp_path / "fcgi.sock"), ws_port
+    finally:
+        for process in running:
+            process.terminate()
+        assert [process.wait(30 * SLOW) for process in running] == [0, 0], (tmp_path / "log").read_text()
+
+
+def test_default_settings_answer_401_to_everybody_without_a_token(closed, bare):
+    """The whole table, in every spelling of a path; each from an address of its own, for failed attempts count."""
+    door, ws_port = bare
+    rows = route_table()
+    described = described_paths(closed)
+    assert len(rows) == len(set(rows)) and described < set(rows)
+    assert {path for method, path in set(rows) - described} == OPERATORS | {"/v1/tokens/guest"}
+    asked = 0
+    for method, path in rows:
+        url = path.replace("{id}", str(uuid.uuid4())).replace("{pid}", str(uuid.uuid4()))
+        spellings = [url] + ([base + url[3:] for base in ("/api", "/api/v1")] if url.startswith("/v1/") else []) + [url + "/", url.replace("s", "%73")]
+        for spelling in spellings:
+            for how in [method, "HEAD"] if method == "GET" else [method]:
+                asked += 1
+                body = {"body": b"{}"} if how in ("POST", "PATCH") else {}
+                request = Request(door, spelling, how, REMOTE_ADDR=f"192.0.2.{asked}", **body)
+                status, text = (request.send_body() if body else request).answer()
+                if path in PUBLIC | OPERATORS:
+                    assert status == (200 if path in PUBLIC else 404), f"{how} {spelling}"
+                    continue
+                assert status == 401 and "\r\nWWW-Authenticate: Bearer\r\n" in text, f"{how} {spelling}: {text}"
+                assert how == "HEAD" or json.loads(text.partition("\r\n\r\n")[2])["error"]["code"] == "UNAUTHENTICATED"
+    assert 100 < asked < 255
+    for query, headers in (("", ""), (f"?sessionId={uuid.uuid4()}", ""), ("?token=", ""), ("", "Sec-WebSocket-Protocol: synckairos.v1\r\n"),
+                           ("?sessionId=x", "Sec-WebSocket-Protocol: synckairos.v1, bearer.x\r\n")):
+        with RawSocket(ws_port, "/ws" + query, headers + "Origin: http://elsewhere.example\r\n") as raw:
+            assert raw.status == 401 and "\r\nWWW-Authenticate: Bearer" in raw.head and b'"UNAUTHENTICATED"' in raw.rest
+
+
+def described_paths(stack):
+    """(method, path) of all that /api-docs.json describes."""
+    doc = ask(stack, "GET", "/api-docs.json").json()
+    return {(method.upper(), path) for path, item in doc["paths"].items() for method in item if method in ("get", "post", "put", "patch", "delete")}
 
 
 def test_a_token_opens_what_its_sub_owns(closed):

@@ -4,6 +4,7 @@ import subprocess
 import uuid
 
 import jwt
+import pytest
 import requests
 
 import tokens
@@ -36,7 +37,18 @@ def test_where_none_is_needed_none_is_given_unless_asked_for(stack):
 
 def test_without_GUEST_TOKENS_there_are_none(make_stack):
     stack = make_stack(AUTH_REQUIRED=True, GUEST_TOKENS=False, BROADCASTERS=1)
-    assert ask(stack).status_code == 204
+    assert ask(stack).status_code == ask(stack, if_needed=True).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["a\tb", "\0", "line\n", "\x7f"])
+def test_a_name_that_no_token_may_hold_is_400(stack, name):
+    """Else its token would be refused everywhere. U+0000 is no JSON of ours."""
+    answer = ask(stack, name=name)
+    assert answer.status_code == 400
+    if name != "\0":
+        fault, = answer.json()["error"]["details"]
+        assert (fault["field"], fault["code"], fault["message"]) == ("name", "invalid_format", "Name must not contain control characters")
+    assert ask(stack, name="Zoë 日本").json()["data"]["sub"] == "guest-Zoë 日本"
 
 
 def test_guests_are_limited_by_address(make_stack):

@@ -121,6 +121,14 @@ def test_a_letter_may_be_percent_encoded(stack):
     assert answers(talk(stack, request(b"http://elsewhere.example/v1/time", method=b"GET")))[0][0] == 200
 
 
+@pytest.mark.parametrize("letter", ["é", "日", "😀"])
+def test_an_answer_repeats_an_address_without_cutting_a_letter(stack, letter):
+    for before in range(4):
+        answer = requests.get(f"{stack.base_url}/v1/{'x' * before}{letter * 100}", timeout=10 * SLOW)
+        said = json.loads(answer.content.decode())["error"]["message"]
+        assert answer.status_code == 404 and re.fullmatch(f"Cannot GET /v1/x*{letter}+", said)
+
+
 @pytest.mark.parametrize("length", [2100, 7000, 9000, 200_000])
 def test_an_address_that_is_too_long_is_414(stack, length):
     one(stack, request(b"/v1/" + b"a" * length, method=b"GET"), 414, "URI_TOO_LONG")

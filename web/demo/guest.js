@@ -11,7 +11,7 @@ async function ask() {
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ name: 'demo', if_needed: true }),
   });
-  if (response.status !== 200) return { token: undefined, until: response.status === 204 ? Infinity : 0 };
+  if (response.status !== 200) return { token: undefined, until: [204, 401].includes(response.status) ? Infinity : 0 };
   const { data } = await response.json();
   return { token: data.token, until: Date.now() + (Date.parse(data.expires_at) - Date.parse(response.headers.get('date'))) - EARLY_MS };
 }

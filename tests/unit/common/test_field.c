@@ -61,6 +61,7 @@ static const struct field plain_fields[] = {
     { .name = "any", .type = F_INT },
     { .name = "s", .type = F_STR, .min = 2, .max = 3 },
     { .name = "name", .type = F_STR, .label = "Name", .min = 2, .max = 3, .missing = "A name" },
+    { .name = "p", .type = F_STR, .plain = true, .label = "Plain" },
     { .name = "n",
       .type = F_INT,
       .label = "Number",
@@ -180,6 +181,10 @@ static const struct sample samples[] = {
     { plain_fields, "{\"u\":\"FFFFFFFF-ffff-ffff-ffff-ffffffffffff\"}", "u|Invalid UUID|invalid_format" },
     { plain_fields, "{\"u\":\"11111111-1111-9111-8111-111111111111\"}", "u|Invalid UUID|invalid_format" },
     { plain_fields, "{\"u\":\"\"}", "u|Invalid UUID|invalid_format" },
+    { plain_fields, "{\"p\":\"\"}", "" },
+    { plain_fields, "{\"p\":\" ~\xc2\x80\xc3\xa9\"}", "" },
+    { plain_fields, "{\"p\":\"a\\u001f\"}", "p|Plain must not contain control characters|invalid_format" },
+    { plain_fields, "{\"p\":\"\\u007fa\"}", "p|Plain must not contain control characters|invalid_format" },
     { plain_fields, "{\"u\":\"" U " \"}", "u|Invalid UUID|invalid_format" },
     { plain_fields, "{\"u\":7}", "u|Invalid input: expected string, received number|invalid_type" },
     /* integers */

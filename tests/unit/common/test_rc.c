@@ -83,7 +83,7 @@ test_long_message_stays_utf8(void **state)
     } cases[] = {
         { "abcdef", 255 },
         { "\xc3\xa9\xc3\xa9", 254 },
-        { "\xe2\x82\xac..", 252 },
+        { "\xe2\x82\xac..", 255 },
         { "\xf0\x9f\x98\x80", 252 },
     };
 
@@ -102,6 +102,25 @@ test_long_message_stays_utf8(void **state)
     }
 }
 
+/* Nor is what a precision has cut, wherever in the character. */
+static void
+test_cut_argument_stays_utf8(void **state)
+{
+    static const char *const parts[] = { "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        for (int len = 1; len <= 4; len++) {
+            struct fail f = { .rc = RC_OK };
+            size_t whole = strlen(parts[i]), kept = (size_t)len < whole ? 1 : 1 + whole;
+
+            (void)fail_set(&f, RC_NOT_FOUND, "x%.*s", len, parts[i]);
+            assert_int_equal(strlen(f.message), kept);
+            assert_memory_equal(f.message + 1, parts[i], kept - 1);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -112,6 +131,7 @@ main(void)
         cmocka_unit_test(test_without_a_record),
         cmocka_unit_test(test_our_failures_tell_nothing),
         cmocka_unit_test(test_long_message_stays_utf8),
+        cmocka_unit_test(test_cut_argument_stays_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
