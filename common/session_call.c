@@ -53,6 +53,7 @@ session_call_begin(struct session_call *c, struct session_store *st, const char 
     static const struct store_terms none = { 0 };
 
     *c = (struct session_call){ .st = st, .id = id, .terms = &none };
+    due_log_clear(&st->due);
     id_random(c->commit_id, COMMIT_ID_LEN);
 }
 
@@ -184,6 +185,14 @@ note(struct session_call *c, const struct change *change, enum sync_status befor
     session_commit_change(&c->st->pending, c->s, change, before, c->ld.now_us / 1000, actor);
 }
 
+static void
+note_due(struct session_call *c, const struct change *change, enum sync_status before)
+{
+    note(c, change, before, NULL);
+    due_log_add(&c->st->due, change);
+    c->due_n++;
+}
+
 /* Expiries due at `now_ms`, as long as the commit has less than `most` changes. */
 static void
 expire(struct session_call *c, int64_t now_ms, size_t most)
@@ -194,7 +203,7 @@ expire(struct session_call *c, int64_t now_ms, size_t most)
 
     while (!pending->deleted && pending->changes < most &&
            session_expire(c->s, now_ms, c->st->conf->session_cache_ttl_ms, &change)) {
-        note(c, &change, before, NULL);
+        note_due(c, &change, before);
         before = c->s->status;
     }
 }
@@ -212,7 +221,7 @@ recover(struct session_call *c)
     expire(c, c->ld.gap_from_ms, DUE_BEFORE_GAP_MAX);
     before = c->s->status;
     if (!c->st->pending.deleted && session_recover(c->s, c->ld.gap_from_ms, &change))
-        note(c, &change, before, NULL);
+        note_due(c, &change, before);
 }
 
 void
@@ -221,6 +230,8 @@ session_call_due(struct session_call *c)
     int64_t now_ms = c->ld.now_us / 1000;
 
     session_commit_clear(&c->st->pending);
+    c->due_first = c->st->due.n;
+    c->due_n = 0;
     recover(c);
     expire(c, now_ms, DUE_MAX);
     c->is_behind = !c->st->pending.deleted && c->st->pending.changes >= DUE_MAX &&
@@ -315,6 +326,7 @@ apply(struct session_call *c)
 
     c->res->change = (struct change){ .participant = -1, .expired = -1 };
     c->judged = c->is_behind = false;
+    c->due_n = 0;
     session_commit_clear(&c->st->pending);
     if (!c->ld.exists)
         return missing(c);
@@ -482,6 +494,13 @@ resolve(struct session_call *c, bool deleted, bool *mine)
     return RC_OK;
 }
 
+/* What is pending was committed. */
+static void
+log_due(const struct session_call *c)
+{
+    due_log_write(&c->st->due, c->due_first, c->due_n, c->id);
+}
+
 /* What a commit came to: *ends, and then the return value is the answer of the call. */
 static enum rc
 follow_up(struct session_call *c, enum rc sent, enum commit_verdict verdict, enum rc answer,
@@ -492,12 +511,15 @@ follow_up(struct session_call *c, enum rc sent, enum commit_verdict verdict, enu
     *ends = true;
     if (sent == RC_OUTCOME_UNKNOWN) {
         rc = resolve(c, c->st->pending.deleted, ends);
-        if (rc != RC_OK)
-            *ends = true;
+        if (rc == RC_OK && *ends)
+            log_due(c);
+        *ends = *ends || rc != RC_OK;
         return rc;
     }
-    if (sent == RC_OK && verdict == COMMIT_DONE)
+    if (sent == RC_OK && verdict == COMMIT_DONE) {
+        log_due(c);
         return answer;
+    }
     if (sent == RC_OK && verdict == COMMIT_LIMITED)
         return limited(c);
     fail_reset(c->f);

@@ -5,6 +5,7 @@
 #ifndef COMMON_SESSION_CALL_H
 #define COMMON_SESSION_CALL_H
 
+#include "due_log.h"
 #include "session_commit.h"
 #include "session_load.h"
 #include "session_store.h"
@@ -15,6 +16,7 @@ struct session_store {
     struct redis_batch *load;   /* what was read last */
     struct redis_batch *commit; /* what was sent last */
     struct session_commit pending;
+    struct due_log due; /* what the calls in hand have found due */
     struct buf found;   /* the verdict that the load has read, "" for none */
     struct buf verdict; /* the one to store */
 };
@@ -36,7 +38,8 @@ struct session_call {
     bool was_valid;                /* some state that was read accepted the command */
     bool judged;                   /* the answer is one that an Idempotency-Key keeps */
     bool keeps;                    /* the next commit stores st->verdict */
-    bool is_behind; /* more is due than what is pending: commit that, load, go on */
+    bool is_behind;          /* more is due than what is pending: commit that, load, go on */
+    size_t due_first, due_n; /* of what is pending, in st->due */
 };
 
 /* The id of commits that carry no command: they are nobody's answer. */
@@ -55,8 +58,8 @@ enum rc session_life_begin(struct session_store *st, int partition, struct fail 
  * store codes, the rider's code. */
 enum rc session_call_load(struct session_call *c, const struct store_rider *rider) MUSTCHECK;
 
-/* Apply recovery and expiries that are due at the TIME of the load; into c->st->pending, and
- * c->is_behind. */
+/* Apply recovery and expiries that are due at the TIME of the load; into c->st->pending,
+ * c->is_behind and c->st->due. */
 void session_call_due(struct session_call *c);
 
 /* Apply what is due and the command to what was loaded, commit, and so on: the answer of

@@ -35,6 +35,7 @@ put_off(struct session_call *c, const char *why)
 struct expiry {
     const char *id;
     int changes;
+    size_t due_first; /* the changes, in st->due */
     bool tells;
     int warnings;
     int64_t due_ms; /* instant of the first of them; 0: unknown, or Redis was away by then */
@@ -88,6 +89,7 @@ expire_one(struct session_call *c, int load_place, int64_t claimed_ms, struct ex
                             &place, &f);
     out->id = c->id;
     out->changes = (int)c->st->pending.changes;
+    out->due_first = c->due_first;
     return rc == RC_OK;
 }
 
@@ -128,6 +130,8 @@ count_applied(const struct session_store *st, const struct expiry *expiries, siz
             continue;
         *applied += (size_t)expiries[i].changes;
         session_commit_note(st->commit, i, expiries[i].id);
+        due_log_write(&st->due, expiries[i].due_first, (size_t)expiries[i].changes,
+                      expiries[i].id);
         count_lateness(st->commit, i, &expiries[i]);
     }
     return rc;
@@ -144,6 +148,7 @@ session_store_expire(struct session_store *st, const struct store_due *due, size
     enum rc rc;
 
     *applied = 0;
+    due_log_clear(&st->due);
     redis_batch_clear(st->load);
     for (size_t i = 0; i < n; i++)
         session_load_add(st->load, st->conf->key_prefix, due[i].id);

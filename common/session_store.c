@@ -33,6 +33,7 @@ session_store_free(struct session_store *st)
     redis_batch_free(st->load);
     redis_batch_free(st->commit);
     session_commit_fini(&st->pending);
+    due_log_fini(&st->due);
     buf_fini(&st->found);
     buf_fini(&st->verdict);
     free(st);
