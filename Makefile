@@ -72,6 +72,8 @@ UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
 API_BIN    := $(patsubst %.c,$(BUILD)/%,$(API_SRC))
 ENGINE_BIN := $(patsubst %.c,$(BUILD)/%,$(ENGINE_SRC))
 FUZZ_BIN   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+WSLOAD     := $(BUILD)/tests/bench/wsload/wsload
+BENCH_BIN  := $(WSLOAD) $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/peers/*.c))
 DOCS       := build/api-docs/index.html
 
 .PHONY: all run doctor test lint format asan-test tsan-test valgrind-test fuzz fuzz-engine fuzz-parsers fuzz-run fuzz-cover fuzz-cover-run \
@@ -204,7 +206,7 @@ doctor: $(BUILD)/kairosctl ## look at what `make run` has started, with the same
 
 RUN_ALL = $(PYTHON) tests/lib/run_all.py --build $(BUILD)
 
-test: $(PROGRAMS) docs $(UNIT_BIN) $(API_BIN) $(ENGINE_BIN) $(FUZZ_BIN) | $(READY) ## all tests; the last line says N passed, N failed
+test: $(PROGRAMS) docs $(UNIT_BIN) $(API_BIN) $(ENGINE_BIN) $(FUZZ_BIN) $(WSLOAD) | $(READY) ## all tests; the last line says N passed, N failed
 	@$(RUN_ALL)
 
 unit: $(UNIT_BIN) ## only the unit tests
@@ -254,11 +256,11 @@ fuzz-cover: ## which lines of each parser of foreign bytes its corpus reaches; f
 	@$(MAKE) --no-print-directory SAN=coverage fuzz-cover-run
 fuzz-cover-run: $(FUZZ_BIN)
 	@$(PYTHON) tests/fuzz/cover.py $(BUILD)
-BENCH_SRC := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
-BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
-$(BENCH_BIN): $(BUILD)/%: %.c | $(READY)
-	$(call say,CC,$<)
-	$(Q)mkdir -p $(dir $@) && $(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -o $@ $< -lfcgi -lcrypto
+$(WSLOAD): $(wildcard tests/bench/wsload/*.[ch])
+$(filter $(BUILD)/tests/bench/peers/%,$(BENCH_BIN)): $(BUILD)/%: %.c
+$(BENCH_BIN): | $(READY)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(dir $@) && $(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -o $@ $(filter %.c,$^) -lfcgi -lcrypto -lpthread
 BENCH = BIN_DIR=$(BUILD) $(PYTHON) tests/bench/run.py
 bench: $(PROGRAMS) $(BENCH_BIN) ## measure against the peers and the limits of this machine; writes tests/bench/RESULTS.md
 	@$(BENCH)
@@ -312,6 +314,7 @@ lint-shell: | $(READY)
 lint-lua: | $(READY)
 	@mkdir -p $(BUILD)/lint-lua && for f in $(LUA_SRC); do $(LUA_EXPAND) $$f >$(BUILD)/lint-lua/$${f##*/}; done
 	@luacheck -q --no-color --std lua51 --globals redis KEYS ARGV cjson --no-max-line-length -- $(BUILD)/lint-lua/*.lua
+	@luacheck -q --no-color --std luajit --globals wrk number setup init request done -- $(call files,'tests/*.lua')
 lint-web: | $(READY)
 	@if command -v node >/dev/null; then for f in $(call files,'web/*.js' 'web/*.mjs'); do node --check $$f || exit 1; done; fi
 	@$(PYTHON) -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' $(call files,'*.py')

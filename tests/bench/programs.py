@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
-from stack import Stack, free_port, until  # noqa: E402 (the path comes first)
+import tokens  # noqa: E402 (the path comes first)
+from stack import Stack, free_port, until  # noqa: E402
 
 from measure import tree  # noqa: E402
 
@@ -21,17 +23,60 @@ BIN = ROOT / os.environ.get("BIN_DIR", "build/release")
 TOOLS = BIN / "tests/bench"
 
 
-def ours(**settings):
-    """Everything that production has switched on; the limits are far away, not off."""
-    production = {
+class Ours:
+    """
+    SyncKairos with everything that production has switched on: tokens, limits (far away, not off), audit trail, append-only
+    file, access log. `headers` are what requests carry; an Idempotency-Key they have of the load client.
+    """
+
+    settings = {
+        "APP_ENV": "production",
+        "AUTH_REQUIRED": "true",
         "RATE_LIMIT_ENABLED": "true",
         "RATE_LIMIT_SWITCH": "1000000/1s",
         "RATE_LIMIT_CREATE": "1000000/1s",
-        "RATE_LIMIT_GET": "10000000/1s",
-        "RATE_LIMIT_GENERAL": "10000000/1s",
+        "RATE_LIMIT_GET": "1000000/1s",
+        "RATE_LIMIT_GENERAL": "1000000/1s",
+        "RATE_LIMIT_WS_CONNECT": "1000000/1s",
+        "WS_MAX_OPEN_PER_USER": "0",
         "POSTGRES": "on",
     }
-    return Stack(**{**production, **settings})
+    keys = True
+
+    def __init__(self, **settings):
+        self.stack = Stack(**{**self.settings, **settings})
+        self.base_url, self.port, self.ws_port = self.stack.base_url, self.stack.port, self.stack.ws_port
+        self.headers = tokens.bearer("bench", lifetime=86400) if self.settings["AUTH_REQUIRED"] == "true" else {}
+        if self.stack.env["POSTGRES"] == "on":
+            self.stack.database().close()
+
+    def pids(self, *names):
+        """Processes by name (fcgi has its workers, "broadcaster" is all of them); without names all of the stack."""
+        found = []
+        for name in names or self.stack.names():
+            for child in self.stack.broadcasters() if name == "broadcaster" else [name]:
+                found += tree(self.stack.pid(child))
+        return found
+
+    def close(self):
+        self.stack.close()
+
+
+class Bare(Ours):
+    """The same programs with nothing but the work itself: what prototypes are measured like."""
+
+    settings = {"AUTH_REQUIRED": "false", "POSTGRES": "off", "ENABLE_METRICS": "false", **{
+        f"RATE_LIMIT_{name}": "0" for name in ("SWITCH", "CREATE", "GET", "GENERAL", "WS_CONNECT")}}
+    keys = False
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.stack.redis().config_set("appendonly", "no")
+        conf = self.stack.run_dir / "nginx.conf"
+        conf.write_text(re.sub(r"access_log [^;]*;", "access_log off;", conf.read_text()))
+        old = set(tree(self.stack.pid("nginx")))
+        os.kill(self.stack.pid("nginx"), signal.SIGHUP)
+        until(lambda: len(set(tree(self.stack.pid("nginx"))) & old) == 1, say="nginx without its log")
 
 
 class Peer:
@@ -63,7 +108,7 @@ class Peer:
     def wait_port(self):
         hex_port = f":{self.port:04X} "
         until(lambda: any(hex_port in line and " 0A " in line
-                          for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()), 20, say=self.name)
+                          for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()), 60, say=self.name)
 
     def pids(self):
         return [pid for process in self.started if process.poll() is None for pid in tree(process.pid)]
@@ -88,7 +133,7 @@ def node(script):
     socket = peer.redis()
     peer.spawn("node", HERE / "peers" / script, peer.port, socket, env={**os.environ, "NODE_ENV": "production"})
     peer.wait_port()
-    until(lambda: "ready" in (peer.dir / "output").read_text(), 20, say=script)
+    until(lambda: "ready" in (peer.dir / "output").read_text(), 60, say=script)
     return peer
 
 
@@ -120,7 +165,8 @@ pid @DIR@/nginx.pid;
 daemon off;
 events { worker_connections 8192; }
 http {
-    access_log @DIR@/access.log combined buffer=64k;
+    access_log @DIR@/access.log combined buffer=32k flush=1s;
+    keepalive_requests 100000;
     client_body_temp_path @DIR@/b; proxy_temp_path @DIR@/p; fastcgi_temp_path @DIR@/f;
     uwsgi_temp_path @DIR@/u; scgi_temp_path @DIR@/s;
     server {
@@ -144,51 +190,3 @@ def push():
     peer.spawn(TOOLS / "peers/push", peer.port)
     peer.wait_port()
     return peer
-
-
-def wrk(base_url, script=None, path="/", seconds=5, connections=64, answered=False):
-    """{"per_s", "p50_ms", "p99_ms", "bad"} of wrk; `script` is Lua. answered: the number that its done() printed."""
-    command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency"]
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as f:
-        if script:
-            f.write(script)
-            f.flush()
-            command += ["-s", f.name]
-        out = subprocess.run([*command, base_url + path], check=True, capture_output=True, text=True).stdout
-    if answered:
-        return int(re.search(r"^answered (\d+)", out, re.M)[1])
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-
-    def quantile(name):
-        value, unit = re.search(rf"{name}%\s+([\d.]+)(us|ms|s)\b", out).groups()
-        return float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
-
-    return {"per_s": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), "p50_ms": quantile(50),
-            "p99_ms": quantile(99), "bad": int(bad[1]) if bad else 0}
-
-
-def wsload(**options):
-    """One run of the WebSocket load client; what it printed. `pids` are the server's processes."""
-    command = [str(TOOLS / "wsload")]
-    for pid in options.pop("pids", []):
-        command += ["--pid", str(pid)]
-    for name, value in options.items():
-        command.append("--" + name.replace("_", "-"))
-        if value is not True:
-            command.append(str(value))
-    out = subprocess.run(command, capture_output=True, text=True)
-    if out.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {out.stderr}")
-    return json.loads(out.stdout)
-
-
-def processes(stack, *names):
-    """Pids of processes of our stack: "fcgi" with its workers, "broadcaster", "nginx", "redis"."""
-    found = []
-    for name in names:
-        if name == "broadcaster":
-            found += [stack.pid(n) for n in stack.broadcasters()]
-        else:
-            found += tree(stack.pid(name))
-    return found
-

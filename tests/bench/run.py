@@ -1,29 +1,30 @@
 #!/usr/bin/python3
-"""make bench: one table of what we do and what others do, in the same run; writes tests/bench/RESULTS.md.
+"""make bench: one table of what we do and what others do, in the same run, and curves; writes tests/bench/RESULTS.md and curve-*.svg.
 
-    run.py [--quick] [--no-file] [NAME...]
+    run.py [--quick] [--figures] [--no-file] [PART...]
 
-NAME is a file beside this one that has rows(how): rest, fanout, sockets, ...
+A part is a file beside this one: with rows(how), or curves(how). RESULTS.md is only written by a whole run. The exit status is 1
+when a part failed or a peer did much less than it can; a wanted number that is not reached changes nothing about it.
 """
 
 import argparse
-import datetime
 import importlib
-import math
 import os
 import pathlib
-import platform
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
+import traceback
+from dataclasses import dataclass, field
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+os.environ.setdefault("PATH", "/usr/bin:/bin")
+os.environ["PATH"] += ":/usr/sbin:/sbin"
 
-from measure import wait_quiet  # noqa: E402 (the path comes first)
+import measure  # noqa: E402 (the path comes first)
+import report  # noqa: E402
 
-NAMES = ("rest", "fanout", "sockets", "lateness")
+PARTS = ("rest", "ceilings", "audit", "fanout", "sockets", "lateness", "worker", "curves")
 
 
 @dataclass
@@ -31,62 +32,92 @@ class How:
     """How long and how often."""
 
     quick: bool
-    rounds: int
-    seconds: int
-    idle_seconds: int
-    through_nginx: bool = False
+
+    @property
+    def rounds(self):
+        return 1 if self.quick else 5
+
+    @property
+    def rounds_few(self):
+        """Of what takes long."""
+        return 1 if self.quick else 3
+
+    @property
+    def seconds(self):
+        """Of one run; whole, as wrk takes no others."""
+        return 1 if self.quick else 2
 
 
-def said(*command):
+@dataclass
+class Run:
+    """What has been gathered."""
+
+    rows: list = field(default_factory=list)
+    curves: list = field(default_factory=list)
+    took: dict = field(default_factory=dict)  # part -> seconds
+    failures: list = field(default_factory=list)
+    voids: list = field(default_factory=list)
+    seconds: float = 0
+    stolen: float = 0  # share of the processors' time
+
+
+def say(row, quick):
+    ratios = "; ".join(f"{name} {figure} ({row.ratio(name)})" for name, figure in row.peers.items())
+    print(f"{row.work}: {row.ours} {row.unit}" + (f"; {ratios}" if ratios else "") + (f"; {row.note}" if row.note else "")
+          + ("" if quick else {True: "; reached", False: f"; NOT REACHED: {row.want}", None: ""}[row.reached]), flush=True)
+
+
+def take(part, how, run):
+    """All that a part gives. One that fails is told and does not keep the others from being measured."""
+    began = time.monotonic()
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().splitlines()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError):
-        return "not installed"
+        module = importlib.import_module(part)
+        for row in module.rows(how) if hasattr(module, "rows") else ():
+            run.rows.append(row)
+            say(row, how.quick)
+        for curve in module.curves(how) if hasattr(module, "curves") else ():
+            run.curves.append(curve)
+            print(f"curve: {curve.title}", flush=True)
+    except Exception as e:  # noqa: BLE001 (whatever it is, it is this part's)
+        traceback.print_exc()
+        run.failures.append(f"{part} failed: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")
+    run.took[part] = time.monotonic() - began
+    print(f"  {part}: {run.took[part]:.0f} s", flush=True)
 
 
-def conditions(how, quiet):
-    """What the figures depend on."""
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    packages = said("sh", "-c", "dpkg-query -W -f '${Package} ${Version}, ' nginx redis-server postgresql-15 libwebsockets-dev libhiredis-dev "
-                                "libnginx-mod-nchan nodejs 2>/dev/null")
-    return [
-        f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, commit {said('git', '-C', str(HERE), 'rev-parse', '--short', 'HEAD')}",
-        f"{os.cpu_count()} cores of {model}, Linux {platform.release()}; client and all servers share them",
-        f"{packages}Node {said('node', '--version')}",
-        f"medians of {how.rounds} rounds of {how.seconds} s, the sides in turns; in brackets the lowest and the highest",
-        "the machine was quiet before" if quiet else "**the machine was not quiet**",
-    ]
-
-
-def table(rows):
-    lines = ["| work | unit | ours | beside it | ours / theirs | wanted | reached |", "|---|---|---|---|---|---|---|"]
-    for row in rows:
-        peers = "<br>".join(f"{name} {figure}" for name, figure in row.peers.items())
-        ratios = "<br>".join(f"{name} {row.ratio(name)}" for name in row.peers)
-        reached = {True: "yes", False: "**no**", None: ""}[row.reached]
-        work = row.work + (f" ({row.note})" if row.note else "")
-        lines.append(f"| {work} | {row.unit} | {row.ours} | {peers} | {ratios} | {row.want} | {reached} |")
-    return lines
+def write(how, run):
+    """The page and the pictures."""
+    for curve in run.curves:
+        (HERE / f"curve-{curve.name}.svg").write_text(curve.svg())
+    (HERE / "RESULTS.md").write_text(report.page(how, run))
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--quick", action="store_true", help="one short round of everything: is it sane?")
+    options.add_argument("--figures", action="store_true", help="write what all peers did into peers/figures.txt")
     options.add_argument("--no-file", action="store_true", help="do not write RESULTS.md")
-    options.add_argument("names", nargs="*", choices=[[], *NAMES], default=[])
+    options.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])
     given = options.parse_args()
-    how = How(True, 1, 2, 5) if given.quick else How(False, 3, 5, 20)
-    quiet, began, rows = wait_quiet(), time.monotonic(), []
-    for name in given.names or NAMES:
-        for row in importlib.import_module(name).rows(how):
-            rows.append(row)
-            print(f"{row.work}: {row.ours} {row.unit}; " + "; ".join(f"{p} {f} ({row.ratio(p)})" for p, f in row.peers.items())
-                  + (f"; {row.note}" if row.note else ""), flush=True)
-    lines = ["# What was measured", "", "Made by `make bench`.", ""] + [f"- {c}" for c in conditions(how, quiet)] + ["", *table(rows), ""]
-    if not given.quick and not given.no_file and not given.names:
-        (HERE / "RESULTS.md").write_text("\n".join(lines))
-    missed = [row.work for row in rows if row.reached is False]
-    print(f"{len(rows)} rows in {math.ceil(time.monotonic() - began)} s; {len(missed)} below what is wanted" + "".join(f"\n  {m}" for m in missed))
+    how, run, began, before = How(given.quick), Run(), time.monotonic(), measure.jiffies()
+    measure.quiet = measure.Quiet(0 if given.quick else 90)
+    measure.quiet.wait(60)
+    for part in given.parts or PARTS:
+        take(part, how, run)
+    after = measure.jiffies()
+    run.seconds, run.stolen = time.monotonic() - began, (after[1] - before[1]) / max(1, after[2] - before[2])
+    if given.figures:
+        report.write_figures(run.rows, True)
+    run.voids = [] if given.quick else report.voids(run.rows, report.known_figures())
+    if not (given.quick or given.no_file or given.parts):
+        write(how, run)
+        if not run.voids + run.failures:
+            report.write_figures(run.rows, False)
+    missed = [row.work for row in run.rows if row.reached is False]
+    print(f"{len(run.rows)} rows and {len(run.curves)} curves in {run.seconds:.0f} s" + ("" if given.quick else f"; not reached: {len(missed)}"))
+    for why in run.voids + run.failures:
+        print(f"VOID: {why}")
+    sys.exit(1 if run.voids or run.failures else 0)
 
 
 if __name__ == "__main__":

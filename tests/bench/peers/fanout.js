@@ -18,6 +18,7 @@ onEveryCore(() => {
     const io = new Server(server, {
         transports: ["websocket"],
         perMessageDeflate: false,
+        pingInterval: 5000, // as ours and nchan here, so that idle sockets do the same
         adapter: createAdapter(publisher, publisher.duplicate()),
     });
     io.on("connection", (client) => client.join(client.handshake.query.room));
