@@ -1,7 +1,11 @@
 """Tokens, as other programs make them, through everything."""
 
 import json
+import os
+import pathlib
 import re
+import socket
+import stat
 import subprocess
 import time
 import uuid
@@ -51,11 +55,11 @@ def route_table():
 
 @pytest.fixture
 def bare(closed, tmp_path):
-    """Both programs with no settings but those that say where things are; (the workers' socket, the port of /ws)."""
+    """Both programs with no settings but those that say where things are; (the workers' socket, the port of /ws, the processes)."""
     bin_dir = BIN_DIR if BIN_DIR.is_absolute() else ROOT / BIN_DIR
     ws_port = free_port()
     env = {"REDIS_URL": f"unix://{closed.redis_socket}", "KEY_PREFIX": "bare:", "STATUS_FILE": str(tmp_path / "status"), "FCGI_LISTEN": f"unix:{tmp_path}/fcgi.sock",
-           "WS_PORT": str(ws_port), "METRICS_PORT": "0", "JWT_SECRET": tokens.SECRET}
+           "WS_PORT": str(ws_port), "METRICS_PORT": str(free_port()), "JWT_SECRET": tokens.SECRET}
     with open(tmp_path / "log", "wb") as log:
         running = [subprocess.Popen([bin_dir / name], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log) for name in ("synckairos.fcgi", "synckairos-broadcaster")]
 
@@ -67,7 +71,7 @@ def bare(closed, tmp_path):
 
     try:
         until(is_up, 20, say=(tmp_path / "log").read_text)
-        yield str(tmp_path / "fcgi.sock"), ws_port
+        yield str(tmp_path / "fcgi.sock"), ws_port, running
     finally:
         for process in running:
             process.terminate()
@@ -75,8 +79,8 @@ def bare(closed, tmp_path):
 
 
 def test_default_settings_answer_401_to_everybody_without_a_token(closed, bare):
-    """The whole table, in every spelling of a path; each from an address of its own, for failed attempts count."""
-    door, ws_port = bare
+    """The whole table, in every spelling of a path, asked for as only the web server can; each from an address of its own, for failed attempts count."""
+    door, ws_port, _ = bare
     rows = route_table()
     described = described_paths(closed)
     assert len(rows) == len(set(rows)) and described < set(rows)
@@ -89,7 +93,7 @@ def test_default_settings_answer_401_to_everybody_without_a_token(closed, bare):
             for how in [method, "HEAD"] if method == "GET" else [method]:
                 asked += 1
                 body = {"body": b"{}"} if how in ("POST", "PATCH") else {}
-                request = Request(door, spelling, how, REMOTE_ADDR=f"192.0.2.{asked}", **body)
+                request = Request(door, spelling, how, REMOTE_ADDR=f"192.0.2.{asked}", REMOTE_USER="admin", AUTH_TYPE="Bearer", **body)
                 status, text = (request.send_body() if body else request).answer()
                 if path in PUBLIC | OPERATORS:
                     assert status == (200 if path in PUBLIC else 404), f"{how} {spelling}"
@@ -101,6 +105,38 @@ def test_default_settings_answer_401_to_everybody_without_a_token(closed, bare):
                            ("?sessionId=x", "Sec-WebSocket-Protocol: synckairos.v1, bearer.x\r\n")):
         with RawSocket(ws_port, "/ws" + query, headers + "Origin: http://elsewhere.example\r\n") as raw:
             assert raw.status == 401 and "\r\nWWW-Authenticate: Bearer" in raw.head and b'"UNAUTHENTICATED"' in raw.rest
+
+
+def listens_on(pid):
+    """The addresses that a process listens on."""
+    inodes = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}").partition("[")[2].rstrip("]"))
+        except FileNotFoundError:
+            pass
+    found = set()
+    for family, name in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
+        for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            _, local, _, state, *rest = line.split()
+            if state == "0A" and rest[5] in inodes:
+                words = bytes.fromhex(local.partition(":")[0])
+                found.add(socket.inet_ntop(family, b"".join(words[k:k + 4][::-1] for k in range(0, len(words), 4))))
+    return found
+
+
+def test_by_default_nothing_listens_beyond_this_machine(bare, tmp_path):
+    door, _, (workers, broadcaster) = bare
+    assert listens_on(workers.pid) == set() and listens_on(broadcaster.pid) == {"127.0.0.1"}
+    assert stat.S_IMODE(os.stat(door).st_mode) == 0o660
+    port = free_port()
+    redis = subprocess.Popen(["redis-server", ROOT / "etc/redis/redis.conf", "--port", str(port), "--dir", tmp_path], stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: listens_on(redis.pid), say="Redis")
+        assert listens_on(redis.pid) <= {"127.0.0.1", "::1"}
+    finally:
+        redis.terminate()
+        redis.wait(30 * SLOW)
 
 
 def described_paths(stack):

@@ -3,6 +3,7 @@ to a broadcaster itself and through the web server; heads that ask for an upgrad
 After each the next client is served. What libwebsockets lets through is held here as it is ("tolerated"), and said in the README."""
 import base64
 import json
+import os
 import re
 import resource
 import socket
@@ -14,7 +15,7 @@ import requests
 
 from raw_socket import RawSocket
 from stack import SLOW, until
-from tokens import token
+from tokens import bearer, token
 
 V1 = "Sec-WebSocket-Protocol: synckairos.v1\r\n"
 PING = b'{"type":"PING"}'
@@ -41,8 +42,23 @@ def port(request, stack):
     return stack.ws_port if request.param == "broadcaster" else stack.port
 
 
+# What a broadcaster may grow by in all these tests together, in KB: a few hundred sockets at once, and what the library keeps of them.
+GROWTH = 32 * 1024
+
+
+@pytest.fixture(scope="module")
+def crew(stack):
+    """The broadcasters before and after all of this: the same ones, and hardly larger."""
+    with RawSocket(stack.port, headers=V1):
+        before = {stack.pid(name): rss(stack.pid(name)) for name in stack.broadcasters()}
+    yield
+    assert {stack.pid(name) for name in stack.broadcasters()} == set(before), "a broadcaster has ended"
+    grown = {pid: rss(pid) - kb for pid, kb in before.items()}
+    assert "SAN" in os.environ or SLOW > 1 or max(grown.values()) < GROWTH, grown
+
+
 @pytest.fixture(autouse=True)
-def served(stack):
+def served(stack, crew):
     yield
     with RawSocket(stack.port, headers=V1) as raw:
         assert raw.status == 101 and b"CONNECTED" in raw.frame()[1]
@@ -186,6 +202,17 @@ def test_a_close_behind_other_frames_waits_for_their_answers(stack, port):
                          ids=["10,241", "65,536", "1 MB", "in fragments", "1 GB said", "2^62 said", "10,241 fragments"])
 def test_a_message_of_more_than_10_kb_closes_1009(stack, port, data):
     assert hear(port, data, 1) == [(8, 1009)]
+
+
+def test_a_service_gets_past_no_size(stack):
+    """It is exempt from how often, not from how much."""
+    authorization = f"Authorization: Bearer {token('svc', role='service')}\r\n"
+    with RawSocket(stack.ws_port, headers=V1 + authorization) as raw:
+        raw.frame()
+        raw.sock.sendall(frame(0x81, PING.ljust(10_241)))
+        assert short(*raw.frame()) == (8, 1009)
+    large = requests.post(stack.base_url + "/v1/sessions", data=b" " * 262_145, headers=bearer("svc", role="service"), timeout=10 * SLOW)
+    assert large.status_code == 413
 
 
 @pytest.mark.parametrize("data", [frame(0x89, b"p" * 126), frame(0x8A, b"p" * 126), close(1000, b"r" * 124), frame(0x89, b"p", form=2), frame(0x81, b"x" * 100, length=1 << 63, form=8)],

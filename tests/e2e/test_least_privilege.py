@@ -23,6 +23,17 @@ def test_units_are_confined(unit):
     assert re.search(r"Overall exposure level for \S+: (?:[01]\.\d|2\.[0-5]) ", ran.stdout), ran.stdout
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda u: u.name)
+def test_a_bug_in_a_program_writes_no_file_gains_no_privilege_and_reaches_no_other_address(unit):
+    """Beside its own folder below /run."""
+    lines = unit.read_text().splitlines()
+    assert {"ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "AmbientCapabilities=",
+            "RestrictSUIDSGID=yes", "MemoryDenyWriteExecute=yes", "IPAddressDeny=any", "IPAddressAllow=localhost", "User=synckairos"} <= set(lines)
+    names = [line.partition("=")[0] for line in lines]
+    assert not {"ReadWritePaths", "StateDirectory", "CacheDirectory", "LogsDirectory", "BindPaths"} & set(names)
+    assert names.count("IPAddressAllow") == names.count("ProtectSystem") == names.count("CapabilityBoundingSet") == 1
+
+
 def everything(stack):
     """Requests of every kind, an expiry, a watcher, the audit trail."""
     http, sent, short = requests.Session(), body(bank=600_000), body(bank=1000)
