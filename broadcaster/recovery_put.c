@@ -237,6 +237,7 @@ ask_put(struct recovery_putter *p, const char *id, const struct recovery_mark *t
     } else {
         put_number(&a, recorded->mark.version);
         put_text(&a, recorded->mark.epoch);
+        put_number(&a, session_backstop(&recorded->s, p->conf->session_cache_ttl_ms));
         session_fields(&recorded->s, true, put_field, &a);
         put_turns(&a, &recorded->s);
     }

@@ -29,7 +29,7 @@ struct key keys_session(const char *prefix, const char *id); /* hash v e c h m p
 struct key keys_channel(const char *prefix, const char *id); /* channel: deltas, event.h */
 struct key keys_switch_limit(const char *prefix, const char *id);
 /* hash of Idempotency-Keys: hash of the key -> verdict (session_idem.h), n how many there were,
- * 0..63 whose turn it is to go */
+ * 0..63 the keys of the newest 64, renewed when its TTL was set, ms */
 struct key keys_idem(const char *prefix, const char *id);
 
 /* Keys of one partition, 0..63. */

@@ -90,25 +90,25 @@ limit_add(struct redis_batch *b, const struct limit_rule *rule, const char *key)
 }
 
 struct limit_state
-limit_read(const struct redisReply *reply, const struct limit_rule *rule)
+limit_read(const struct redisReply *reply, size_t first, const struct limit_rule *rule)
 {
     struct limit_state state = { .limit = rule->count, .window_ms = rule->window_ms };
 
-    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != first + 3)
         return state;
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = first; i < reply->elements; i++) {
         if (reply->element[i]->type != REDIS_REPLY_INTEGER)
             return state;
     }
     state.known = true;
-    state.refused = reply->element[0]->integer == 0;
-    state.remaining = reply->element[1]->integer;
-    state.reset_ms = reply->element[2]->integer;
+    state.refused = reply->element[first]->integer == 0;
+    state.remaining = reply->element[first + 1]->integer;
+    state.reset_ms = reply->element[first + 2]->integer;
     return state;
 }
 
 struct limit_state
 limit_result(const struct redis_batch *b, int place, const struct limit_rule *rule)
 {
-    return limit_read(redis_batch_reply(b, place), rule);
+    return limit_read(redis_batch_reply(b, place), 0, rule);
 }

@@ -2,7 +2,7 @@
  * limit.h - rate limits in Redis: a sliding window over two counted buckets, with an optional
  * cool-down that attempts do not prolong (spec platform, "Limits").
  *
- * Redis keys: keys_limit() (hash, TTL of two windows or the cool-down). Script:
+ * Redis keys: keys_limit() (string, TTL of two windows or the cool-down). Script:
  * lua/limit_hit.lua. The switch limit is counted inside commit.lua with the same rule.
  * Fail-open: when only the limiter fails, the request passes.
  */
@@ -11,6 +11,7 @@
 
 #include "rc.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct redis_batch;
@@ -44,7 +45,9 @@ int limit_add(struct redis_batch *b, const struct limit_rule *rule, const char *
 /* Read the verdict after the run. */
 struct limit_state limit_result(const struct redis_batch *b, int place,
                                 const struct limit_rule *rule);
-/* The same from the verdict alone {allowed, remaining, reset_ms}, as commit.lua returns it. */
-struct limit_state limit_read(const struct redisReply *reply, const struct limit_rule *rule);
+/* The same from the verdict alone: allowed, remaining, reset_ms, which are the elements of
+ * `reply` from `first` to its last. */
+struct limit_state limit_read(const struct redisReply *reply, size_t first,
+                              const struct limit_rule *rule);
 
 #endif

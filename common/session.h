@@ -366,7 +366,10 @@ int64_t session_deadline(const struct session *s);
 /* When the session ends untouched (spec sync, section 5): `ended_ttl_ms` after its end when
  * terminal. */
 int64_t session_last_resort(const struct session *s, int64_t ended_ttl_ms);
-/* The earlier of the two: when its next change by itself is due. */
+/* When Redis forgets it by itself, should nobody have ended it: an hour behind the last resort,
+ * rounded up to a whole quarter of an hour, so that most changes leave it where it is. */
+int64_t session_backstop(const struct session *s, int64_t ended_ttl_ms);
+/* The earlier of deadline and last resort: when its next change by itself is due. */
 int64_t session_due_at(const struct session *s, int64_t ended_ttl_ms);
 
 /* A value of warn_at_ms that the running clock crosses, and when. */

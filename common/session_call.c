@@ -448,8 +448,7 @@ session_call_send(struct session_call *c, const char *commit_id, const struct se
     if (*verdict == COMMIT_DONE)
         session_commit_note(st->commit, place, c->id);
     if (terms.limit && (*verdict == COMMIT_DONE || *verdict == COMMIT_LIMITED))
-        c->res->switch_limit =
-            limit_read(redis_batch_reply(st->commit, place)->element[2], terms.limit);
+        c->res->switch_limit = session_commit_limit(st->commit, place, terms.limit);
     return RC_OK;
 }
 

@@ -2,6 +2,9 @@
 #include "mode.h"
 #include "session_change.h"
 
+#define BACKSTOP_BEHIND_MS 3600000
+#define BACKSTOP_STEP_MS 900000
+
 int64_t
 session_deadline(const struct session *s)
 {
@@ -16,6 +19,14 @@ session_last_resort(const struct session *s, int64_t ended_ttl_ms)
     if (sync_status_is_terminal(s->status))
         return s->session_completed_at + ended_ttl_ms;
     return (deadline != 0 ? deadline : s->updated_at) + SESSION_IDLE_MS;
+}
+
+int64_t
+session_backstop(const struct session *s, int64_t ended_ttl_ms)
+{
+    int64_t at = session_last_resort(s, ended_ttl_ms) + BACKSTOP_BEHIND_MS;
+
+    return (at + BACKSTOP_STEP_MS - 1) / BACKSTOP_STEP_MS * BACKSTOP_STEP_MS;
 }
 
 int64_t

@@ -15,10 +15,12 @@
 
 #define TEXT_MAX (16u << 20)
 #define SNAPSHOT_EVERY 64
-#define TTL_BEHIND_MS 3600000 /* the Redis TTL is a backstop behind the last resort */
+#define TTL_MIN_MS 3600000 /* of what is over since long, and still has to be ended */
 
 enum { KEYS_N = 6, FIXED_N = 22 };
 enum { FULL = COMMIT_ERROR }; /* of the script's answers, the one behind the verdicts */
+/* The script's answer when it has committed; the numbers of a limit come last. */
+enum { DONE_NOW = 1, DONE_CHANGES, DONE_N, LIMIT_N = 3 };
 
 bool
 session_commit_snaps(int64_t version)
@@ -193,7 +195,8 @@ put_terms(struct arguments *a, const struct commit_terms *t, const struct sessio
 {
     const struct session_commit *c = a->c;
     bool gone = c->deleted || !s;
-    int64_t rest_ms;
+    int64_t backstop = s ? session_backstop(s, t->ended_ttl_ms) : 0;
+    int64_t rest_ms = backstop - t->ld->now_us / 1000;
 
     put_text(a, t->ld->version);
     put_text(a, t->ld->epoch);
@@ -212,8 +215,10 @@ put_terms(struct arguments *a, const struct commit_terms *t, const struct sessio
         put_text(a, "");
         return;
     }
-    rest_ms = session_last_resort(s, t->ended_ttl_ms) - t->ld->now_us / 1000;
-    put_number(a, o->number[3], (rest_ms > 0 ? rest_ms : 0) + TTL_BEHIND_MS);
+    if (backstop == t->ld->backstop_ms && !t->due_only)
+        put_text(a, "");
+    else
+        put_number(a, o->number[3], rest_ms > TTL_MIN_MS ? rest_ms : TTL_MIN_MS);
     if (c->changes > 0)
         put_number(a, o->number[4], session_wakeup(s, 0, t->ended_ttl_ms));
     else
@@ -273,11 +278,13 @@ session_commit_add(struct session_commit *c, struct redis_batch *b,
 enum commit_verdict
 session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
 {
-    static const size_t elements[] = { [COMMIT_DONE] = 4,
-                                       [COMMIT_LOST_RACE] = 4,
-                                       [COMMIT_OTHER_LIFE] = 1,
-                                       [COMMIT_LIMITED] = 3,
-                                       [COMMIT_ANSWERED] = 1 };
+    static const struct {
+        size_t least, most;
+    } elements[] = { [COMMIT_DONE] = { DONE_N, DONE_N + LIMIT_N },
+                     [COMMIT_LOST_RACE] = { 4, 4 },
+                     [COMMIT_OTHER_LIFE] = { 1, 1 },
+                     [COMMIT_LIMITED] = { 1 + LIMIT_N, 1 + LIMIT_N },
+                     [COMMIT_ANSWERED] = { 1, 1 } };
     const redisReply *reply;
     long long v;
 
@@ -293,7 +300,8 @@ session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
                 reply->element[0]->type == REDIS_REPLY_INTEGER
             ? reply->element[0]->integer
             : -1;
-    if (v >= COMMIT_DONE && v < COMMIT_ERROR && reply->elements == elements[v])
+    if (v >= COMMIT_DONE && v < COMMIT_ERROR && reply->elements >= elements[v].least &&
+        reply->elements <= elements[v].most)
         return (enum commit_verdict)v;
     fail_log(f, RC_INTERNAL, "commit: an unknown reply");
     return COMMIT_ERROR;
@@ -302,8 +310,24 @@ session_commit_verdict(const struct redis_batch *b, int place, struct fail *f)
 void
 session_commit_note(const struct redis_batch *b, int place, const char *id)
 {
-    const redisReply *changes = redis_batch_reply(b, place)->element[3];
+    const redisReply *changes = redis_batch_reply(b, place)->element[DONE_CHANGES];
 
     if (changes->type == REDIS_REPLY_INTEGER)
         changes_note(keys_partition(id), changes->integer);
+}
+
+int64_t
+session_commit_done_us(const struct redis_batch *b, int place)
+{
+    const redisReply *now = redis_batch_reply(b, place)->element[DONE_NOW];
+
+    return now->type == REDIS_REPLY_INTEGER ? now->integer : 0;
+}
+
+struct limit_state
+session_commit_limit(const struct redis_batch *b, int place, const struct limit_rule *rule)
+{
+    const redisReply *reply = redis_batch_reply(b, place);
+
+    return limit_read(reply, reply->elements - LIMIT_N, rule);
 }

@@ -99,10 +99,15 @@ enum commit_verdict {
     COMMIT_ERROR     /* f says what; RC_STORE_FULL: the audit streams are full */
 };
 
-/* Note how many changes the partition of `id` has had (changes.h), after COMMIT_DONE. */
-void session_commit_note(const struct redis_batch *b, int place, const char *id);
-
 enum commit_verdict session_commit_verdict(const struct redis_batch *b, int place,
                                            struct fail *f);
+
+/* Note how many changes the partition of `id` has had (changes.h), after COMMIT_DONE. */
+void session_commit_note(const struct redis_batch *b, int place, const char *id);
+/* Redis TIME of the commit, after COMMIT_DONE; 0 when it is none. */
+int64_t session_commit_done_us(const struct redis_batch *b, int place);
+/* What terms->limit said, after COMMIT_DONE or COMMIT_LIMITED. */
+struct limit_state session_commit_limit(const struct redis_batch *b, int place,
+                                        const struct limit_rule *rule);
 
 #endif

@@ -97,7 +97,7 @@ expire_one(struct session_call *c, int load_place, int64_t claimed_ms, struct ex
 static void
 count_lateness(const struct redis_batch *b, int place, const struct expiry *e)
 {
-    int64_t done_us = redis_time_us(redis_batch_reply(b, place)->element[1]);
+    int64_t done_us = session_commit_done_us(b, place);
 
     if (e->due_ms != 0 && done_us > 0)
         metrics_observe_us(METRIC_TIMEKEEPER_LATENESS, done_us - e->due_ms * 1000, 0, 0);

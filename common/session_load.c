@@ -175,6 +175,7 @@ take(const struct redisReply *const *reply, bool is_slice, struct session *s,
     if (rc != RC_OK)
         return rc;
     session_clean(s);
+    ld->backstop_ms = session_backstop(s, 0);
     if (!take_gaps(reply[REPLY_LIFE]->element[LIFE_GAPS], epoch_life(ld->epoch),
                    &ld->gap_from_ms))
         return fail_log(f, RC_STORE_UNAVAILABLE, "redis: no replies to a load");

@@ -28,6 +28,9 @@ struct session_loaded {
     int64_t life_n;
     int64_t gap_from_ms; /* when the first outage that pauses it began; 0 none */
     int64_t now_us;      /* Redis TIME of the read */
+    /* session_backstop of the state as stored, where the TTL of its key points to; of a session
+     * that has ended another one, so that it is set anew */
+    int64_t backstop_ms;
 };
 
 /*

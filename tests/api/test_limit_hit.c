@@ -1,6 +1,6 @@
 /*
- * What limits count, with numbers. Redis's own clock runs, so the tests of windows put the hash
- * into the state it would have (bucket number and counts) and look at one hit.
+ * What limits count, with numbers. Redis's own clock runs, so the tests of windows put the
+ * limit into the state it would have (bucket number and counts) and look at one hit.
  */
 #include "common/limit.h"
 #include "common/redis.h"
@@ -42,6 +42,30 @@ now_ms(void)
     return redis_time_us(redis_batch_reply(b, 0)) / 1000;
 }
 
+/* The limit as hits have left it: `c` in the bucket `i`, `p` in the one before. */
+static void
+put(int64_t i, int c, int p)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%" PRId64 " %d %d 0", i, c, p);
+    private_redis_ask(&server, "SET lim %s", text);
+}
+
+/* The hits in its bucket, and in the one before. */
+static void
+assert_counts(int c, int p)
+{
+    int64_t i, until;
+    int got_c, got_p;
+
+    assert_int_equal(sscanf(private_redis_ask(&server, "GET lim"), "%" SCNd64 " %d %d %" SCNd64,
+                            &i, &got_c, &got_p, &until),
+                     4);
+    assert_int_equal(got_c, c);
+    assert_int_equal(got_p, p);
+}
+
 static int
 clean(void **state)
 {
@@ -72,7 +96,7 @@ hits_count_down_to_a_refusal(void **state)
     /* The next hit passes when this bucket is over and a fifth of it has faded. */
     assert_in_range(s.reset_ms, left + hour_ms / 5 - 2000, left + hour_ms / 5 + 1);
     assert_int_equal(hit(&rule).refused, true);
-    assert_string_equal(private_redis_ask(&server, "HGET lim c"), "5");
+    assert_counts(5, 0);
 }
 
 /* 8 hits in the bucket before, and what is left of it counts by share. */
@@ -86,15 +110,15 @@ the_bucket_before_fades(void **state)
     struct limit_state s;
 
     (void)state;
-    private_redis_ask(&server, "HSET lim i %lld c 8 p 3", (long long)(now / hour_ms - 1));
+    put(now / hour_ms - 1, 8, 3);
     s = hit(&rule);
     assert_false(s.refused);
     assert_in_range(s.remaining, (uintmax_t)(8 - used), (uintmax_t)(9 - used));
-    assert_string_equal(private_redis_ask(&server, "HMGET lim c p"), "1 8");
+    assert_counts(1, 8);
 
-    private_redis_ask(&server, "HSET lim i %lld c 8 p 3", (long long)(now / hour_ms - 2));
+    put(now / hour_ms - 2, 8, 3);
     assert_int_equal(hit(&rule).remaining, 9);
-    assert_string_equal(private_redis_ask(&server, "HMGET lim c p"), "1 0");
+    assert_counts(1, 0);
 }
 
 static void
@@ -109,7 +133,7 @@ a_full_bucket_before_refuses_until_a_hit_has_faded(void **state)
     struct limit_state s;
 
     (void)state;
-    private_redis_ask(&server, "HSET lim i %lld c 8 p 0", (long long)(now / hour_ms - 1));
+    put(now / hour_ms - 1, 8, 0);
     s = hit(&rule);
     if (spent > free_at) {
         assert_false(s.refused);
@@ -150,7 +174,7 @@ a_cool_down_is_not_prolonged_by_attempts(void **state)
 }
 
 static void
-the_hash_goes_by_itself(void **state)
+it_goes_by_itself(void **state)
 {
     struct limit_rule rule = { .count = 1, .window_ms = 50 };
 
@@ -180,7 +204,7 @@ a_broken_limiter_lets_pass(void **state)
     struct limit_state s;
 
     (void)state;
-    private_redis_ask(&server, "SET lim text");
+    private_redis_ask(&server, "HSET lim no text");
     s = hit(&rule);
     assert_false(s.known);
     assert_false(s.refused);
@@ -194,7 +218,7 @@ main(void)
         cmocka_unit_test_setup(the_bucket_before_fades, clean),
         cmocka_unit_test_setup(a_full_bucket_before_refuses_until_a_hit_has_faded, clean),
         cmocka_unit_test_setup(a_cool_down_is_not_prolonged_by_attempts, clean),
-        cmocka_unit_test_setup(the_hash_goes_by_itself, clean),
+        cmocka_unit_test_setup(it_goes_by_itself, clean),
         cmocka_unit_test_setup(count_zero_is_no_limit, clean),
         cmocka_unit_test_setup(a_broken_limiter_lets_pass, clean),
     };

@@ -236,7 +236,7 @@ test_a_limiter_that_fails(void **state)
     struct key key = keys_limit(conf.key_prefix, "get", "192.0.2.1", false);
 
     (void)state;
-    private_redis_ask(&server, "SET %s x", key.s);
+    private_redis_ask(&server, "HSET %s x y", key.s);
     assert_int_equal(ask("GET", ONE, NULL), 404);
     assert_int_equal(value_of("synckairos_rate_limit_errors_total"), 1);
 }

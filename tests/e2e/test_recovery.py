@@ -120,7 +120,8 @@ def test_an_emptied_redis_gets_its_live_sessions_back_as_they_were(own):
     gone = create(own, "start")
     assert requests.delete(f"{own.base_url}/v1/sessions/{gone}", timeout=10).status_code == 204
     long = create(own, "start", *["switch"] * 70)
-    before = {one: get(own, one) for one in (running, paused, pending, long)}
+    slow = create(own, "start", total_time_ms=24 * HOUR, participants=[{"participant_id": A, "participant_index": 0, "total_time_ms": 24 * HOUR}])
+    before = {one: get(own, one) for one in (running, paused, pending, long, slow)}
     drained(own)
     empty(own)
     for one, state in before.items():
@@ -131,7 +132,9 @@ def test_an_emptied_redis_gets_its_live_sessions_back_as_they_were(own):
     looked_after(own)
     assert get(own, gone) == 404 and get(own, over) == 404
     assert lost(own) == 0
-    assert counted(own, "synckairos_sessions_put_back_total") == 4
+    assert counted(own, "synckairos_sessions_put_back_total") == 5
+    (kept,) = own.redis().keys(f"sk:*:session:{slow}")
+    assert own.redis().pttl(kept) > 48 * HOUR, "Redis may not forget it before its last resort, a day behind its deadline"
     assert do(own, running, "switch")["version"] == before[running]["version"] + 1
 
 

@@ -63,7 +63,7 @@ static void
 no_answer_lets_pass(void **state)
 {
     struct limit_rule rule = { .count = 3, .window_ms = 1000 };
-    struct limit_state verdict = limit_read(NULL, &rule);
+    struct limit_state verdict = limit_read(NULL, 0, &rule);
 
     (void)state;
     assert_false(verdict.known);

@@ -739,6 +739,27 @@ the_paused_and_the_ended_have_their_own_last_day(void **state)
     session_fini(&s);
 }
 
+/* An hour behind the last resort, and up to a quarter more. */
+static void
+the_backstop_stays_where_it_is_for_a_quarter_of_an_hour(void **state)
+{
+    const int64_t quarter = 900000, hour = 4 * quarter;
+    const int64_t whole = T0 / quarter * quarter;
+    struct session s;
+
+    (void)state;
+    create(&s, 2, 60000, 0);
+    s.updated_at = whole - SESSION_IDLE_MS;
+    assert_int_equal(session_backstop(&s, TTL), whole + hour);
+    s.updated_at++;
+    assert_int_equal(session_backstop(&s, TTL), whole + hour + quarter);
+    s.updated_at += quarter - 1;
+    assert_int_equal(session_backstop(&s, TTL), whole + hour + quarter);
+    s.updated_at++;
+    assert_int_equal(session_backstop(&s, TTL), whole + hour + 2 * quarter);
+    session_fini(&s);
+}
+
 /* --- outages --- */
 
 static void
@@ -920,6 +941,7 @@ static const struct CMUnitTest plain_tests[] = {
     cmocka_unit_test(the_untouched_are_deleted_after_a_day),
     cmocka_unit_test(the_running_are_deleted_a_day_after_their_deadline),
     cmocka_unit_test(the_paused_and_the_ended_have_their_own_last_day),
+    cmocka_unit_test(the_backstop_stays_where_it_is_for_a_quarter_of_an_hour),
     cmocka_unit_test(recovery_pauses_as_of_the_gap),
     cmocka_unit_test(cancel_charges_the_open_turn),
     cmocka_unit_test(the_removed_take_no_more_turns),
