@@ -35,6 +35,7 @@
 #define DEADLINE_MS 10000
 #define MARGIN_MS \
     60000 /* an expiry is recorded at its deadline, which may be before its commit */
+#define START_MS 60000 /* within which all partitions of a Redis begin their lives */
 #define PUT_AT_ONCE 32
 
 enum phase { PHASE_LOOK, PHASE_WAIT, PHASE_PUT, PHASE_END };
@@ -203,19 +204,37 @@ ask_int(struct recovery *r, int stmt, const char *const *args, int64_t *out, str
     return rc;
 }
 
+/*
+ * When the Redis was back. Another partition may have begun its life, been looked after and had
+ * changes recorded before a new one begins: those tell nothing of the time before.
+ */
+static int64_t
+back_since(const struct recovery *r)
+{
+    int64_t newest_ms = 0, since_ms = r->now_ms;
+
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
+        if (r->life[i].is_new && r->life[i].n > newest_ms)
+            newest_ms = r->life[i].n;
+    for (int i = 0; i < KEYS_PARTITIONS; i++) {
+        const struct life *life = &r->life[i];
+
+        if (life->is_begun && life->n < since_ms && life->n >= newest_ms - START_MS)
+            since_ms = life->n;
+    }
+    return since_ms;
+}
+
 /* With what PostgreSQL knows of when each Redis was seen, for how long was it away? */
 static enum rc
 set_gaps(struct recovery *r, struct fail *f)
 {
     char n[KEYS_PARTITIONS][24], since[KEYS_PARTITIONS][24];
-    int64_t seen_ms = 0, begin_ms = r->now_ms;
+    int64_t seen_ms = 0;
     const char *args[] = { n[0] };
     enum rc rc;
 
-    for (int i = 0; i < KEYS_PARTITIONS; i++)
-        if (r->life[i].is_new && r->life[i].n < begin_ms)
-            begin_ms = r->life[i].n;
-    snprintf(n[0], sizeof(n[0]), "%" PRId64, begin_ms);
+    snprintf(n[0], sizeof(n[0]), "%" PRId64, back_since(r));
     rc = ask_int(r, S_SEEN, args, &seen_ms, f);
     if (rc != RC_OK)
         return rc;

@@ -193,6 +193,54 @@ def test_an_outage_that_postgresql_knows_to_be_short_pauses_nobody(make_stack, t
     assert (state["status"], state["version"]) == ("running", 3)
 
 
+def life_of(stack, session_id):
+    key = next(stack.redis().scan_iter(f"sk:*:session:{session_id}"))
+    return key.split("session:")[0] + "life"
+
+
+def end_broadcasters(stack):
+    """kill -9; they stay down."""
+    for name in stack.broadcasters():
+        stack.hold(name)
+        stack.kill(name)
+    until(lambda: stack.broadcasters() == [], 10)
+
+
+def start_broadcasters(stack):
+    for k in range(2):
+        stack.release(f"broadcaster-{k}")
+
+
+def test_what_is_recorded_since_redis_is_back_does_not_hide_for_how_long_it_was_away(make_stack):
+    """A partition begins its life when another has begun, has been looked after, and has changes recorded."""
+    stack = make_stack(POSTGRES="on", BROADCASTERS="2", OUTAGE_PAUSE_S="2")
+    db = stack.database()
+    looked_after(stack)
+    early = create(stack, "start")
+    late = eventually(lambda: life_of(stack, found := create(stack, "start")) != life_of(stack, early) and found)
+    life = life_of(stack, late)
+    time.sleep(1.2)
+    drained(stack)
+    end_broadcasters(stack)
+    before, seen = stack.redis().hgetall(life), rows(db, "SELECT seen_at FROM sync_seen")[0][0]
+    end_redis(stack)
+    time.sleep(3)
+    start_redis(stack)
+    # as if it had begun: nobody looks at the late one's partition
+    stack.redis().hset(life, mapping={"run_id": stack.redis().info("server")["run_id"], "recovered": before["n"]})
+    start_broadcasters(stack)
+    looked_after(stack)
+    until(lambda: get(stack, early)["status"] == "paused", 10, say="the pause of the early one")
+    do(stack, early, "resume")
+    drained(stack)
+    end_broadcasters(stack)
+    stack.redis().hset(life, mapping={"run_id": before["run_id"], "seen": before["seen"]})
+    rows(db, "UPDATE sync_seen SET seen_at = %s", seen)
+    start_broadcasters(stack)
+    looked_after(stack)
+    assert stack.redis().hget(life, "n") != before["n"] and get(stack, late)["status"] == "paused"
+
+
 def test_flushall_is_recovered_from_too(own):
     session_id = create(own, "start", "switch")
     before = get(own, session_id)
