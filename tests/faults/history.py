@@ -14,8 +14,15 @@ COMMANDS = {
 }
 # Answers after which the client does not know whether it happened.
 DOUBT = {"-", "WORKER_UNAVAILABLE", "OUTCOME_UNKNOWN"}
-# Reasons of changes that nobody sent a command for.
-BY_ITSELF = {"timeout", "recovery", "idle", "all_gone"}
+# The state that a session is in after it, where that is sure.
+STATES = {
+    "session_created": "pending",
+    "session_started": "running",
+    "cycle_switched": "running",
+    "session_resumed": "running",
+    "session_paused": "paused",
+    "session_completed": "completed",
+}
 
 Answer = collections.namedtuple(
     "Answer", "sent at player session op key given status code retry epoch version state cycle"

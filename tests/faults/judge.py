@@ -7,7 +7,7 @@ import bisect
 import collections
 import os
 
-from history import BY_ITSELF, COMMANDS, Trail, birth
+from history import COMMANDS, STATES, Trail, birth
 
 # Until then everybody holds what is true and is answered, and what is due is done.
 FRESH_US = int(2_000_000 * max(1, float(os.environ.get("SLOW", "1"))))
@@ -83,6 +83,8 @@ class Judgement:
                 self.blame(f"{uuid}: is gone, its last record is {newest}")
         elif final.version != newest.version or final.epoch < newest.epoch:
             self.blame(f"{uuid}: ends as {final}, its last record is {newest}")
+        elif final.status != STATES.get(newest.event, final.status):
+            self.blame(f"{uuid}: is {final.status}, its last record is {newest}")
 
     def summaries_are_true(self):
         """They say what the newest record says, and what the session is."""
@@ -171,7 +173,7 @@ class Judgement:
         ops = {event: op for op, event in COMMANDS.items()}
         for n, trail in self.trails.items():
             for (epoch, version), r in trail.records.items():
-                if (n, epoch, version) in asked or r.reason in BY_ITSELF:
+                if (n, epoch, version) in asked or self._by_itself(n, r):
                     continue
                 op = ops.get(r.event)
                 if (n, op, version - 1) in doubts or (op == "C" and any(d[:2] == (n, "C") for d in doubts)):
@@ -179,23 +181,35 @@ class Judgement:
                 if (epoch, version) not in trail.replaced:
                     self.blame(f"{self.history.uuids[n]}: nobody was told of {r}, and nobody was left in doubt")
 
+    def _by_itself(self, n, record):
+        """Whether it may happen though nobody sends a command for it."""
+        return (record.reason == "timeout" and self.history.kinds[n] == "t") or (record.reason == "recovery" and self.may_lose)
+
     # --- what watchers saw ---
 
     def what_was_shown_is_true(self):
-        cycles = {(a.session, a.epoch, a.version): a.cycle for a in self.history.answers if a.cycle >= 0}
+        seen = {}
+        for a in self.history.answers:
+            if a.epoch:
+                self._is_one_state(seen, a.session, a)
+            if a.op == "G" and a.epoch and not self._is_true(self.trails[a.session], a):
+                self.blame(f"what never was: {a}")
         for socket in self.history.sockets:
             trail = self.trails[socket.session]
             for m in socket.shown:
                 if m.epoch is None or m.version < 0 or m.kind == "l":
                     continue
-                if m.cycle >= 0 and cycles.setdefault((socket.session, m.epoch, m.version), m.cycle) != m.cycle:
-                    self.blame(f"two states under one version: {socket.watcher} {m}")
+                self._is_one_state(seen, socket.session, m)
                 if not self._is_true(trail, m):
                     self.blame(f"watcher {socket.watcher} was shown what never was: {m}")
                     break
-        for a in self.history.answers:
-            if a.op == "G" and a.epoch and not self._is_true(self.trails[a.session], a):
-                self.blame(f"what never was: {a}")
+
+    def _is_one_state(self, seen, session, m):
+        """All who hear of a version hear of the same cycle and status."""
+        cycle, state = seen.get((session, m.epoch, m.version), (-1, "-"))
+        if (cycle != m.cycle and -1 not in (cycle, m.cycle)) or (state != m.state and "-" not in (state, m.state)):
+            self.blame(f"two states under one version, {cycle} {state}: {m}")
+        seen[session, m.epoch, m.version] = max(cycle, m.cycle), max(state, m.state)
 
     def _is_true(self, trail, m):
         if (m.epoch, m.version) in trail.records:

@@ -172,6 +172,13 @@ BAD = {
     "a version that goes back": (dict(lines=[*GOOD, f"W {5 * S} 7 s 0 3 r 2"]), "after ("),
     "a state that never was": (dict(lines=[*GOOD, f"W {5 * S} 7 u 0 5 r 4"]), "what never was"),
     "two states under one version": (dict(lines=changed(GOOD, "d 0 4 - 3", "d 0 4 - 9")), "two states"),
+    "another status under one version": (dict(lines=changed(GOOD, "s 0 2 r 1", "s 0 2 z 1")), "two states"),
+    "two answers that differ": (dict(lines=changed(GOOD, "G - 4 200 - 0 0 4 r 3", "G - 4 200 - 0 0 4 r 2")), "two states"),
+    "a status that is not of the last record": (dict(final=State(OLD, 4, "paused")), "is paused"),
+    "a timeout where time is plenty": (
+        dict(records=[*RECORDS, Record(OLD, 5, "cycle_switched", "timeout")], final=State(OLD, 5, "running")),
+        "nobody was told",
+    ),
     "a watcher who was told late": (dict(lines=changed(GOOD, "W 4000600", "W 8000600")), "did not know"),
     "a watcher who was never told": (dict(lines=without(GOOD, "W 4000600")), "true is"),
     "a watcher who did not come back": (dict(lines=[*GOOD, f"X {5 * S} 7"]), "did not come back"),

@@ -45,18 +45,25 @@ COMPLAINT = re.compile(
 )
 
 
+_ports = []  # a socket in the abstract namespace for each port that is ours while this process lives
+
+
 def free_port():
-    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
+    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile; no other test gets it."""
     for _ in range(200):
         port = 10000 + int.from_bytes(os.urandom(2), "big") % 9900
+        claim = socket.socket(socket.AF_UNIX)
         with socket.socket(socket.AF_INET6) as s:
             s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                claim.bind(f"\0synckairos-test-port-{port}")
                 s.bind(("::", port))
-                return port
             except OSError:
+                claim.close()
                 continue
+        _ports.append(claim)
+        return port
     raise RuntimeError("no free port")
 
 
