@@ -3,24 +3,9 @@
 
 #include <assert.h>
 #include <openssl/sha.h>
-#include <stdarg.h>
 
 #define WHO_PLAIN_MAX \
     48 /* longer callers are hashed: an address fits, a foreign text may not */
-
-static struct key PRINTF(1, 2) make_key(const char *fmt, ...)
-{
-    struct key k;
-    va_list ap;
-    int n;
-
-    va_start(ap, fmt);
-    n = vsnprintf(k.s, sizeof(k.s), fmt, ap);
-    va_end(ap);
-    assert(n >= 0 && (size_t)n < sizeof(k.s));
-    k.len = (size_t)n;
-    return k;
-}
 
 static void
 append(struct key *k, const char *s, size_t len)
@@ -31,7 +16,19 @@ append(struct key *k, const char *s, size_t len)
     k->s[k->len] = '\0';
 }
 
-/* "<prefix>{sNN}:<kind>"; by hand, because every request builds several. */
+/* The texts behind each other; by hand, because every request builds several. */
+#define JOIN(...) join((const char *const[]){ __VA_ARGS__, NULL })
+static struct key
+join(const char *const *text)
+{
+    struct key k;
+
+    for (k.len = 0; *text != NULL; text++)
+        append(&k, *text, strlen(*text));
+    return k;
+}
+
+/* "<prefix>{sNN}:<kind>" */
 static struct key
 partition_key(const char *prefix, int partition, const char *kind)
 {
@@ -160,9 +157,9 @@ who_key(const char *prefix, const char *family, const char *kind, const char *wh
     char hex[2 * SHA256_DIGEST_LENGTH + 1];
 
     if (who_is_plain(who))
-        return make_key("%s{%s:%s:%s}", prefix, family, kind, who);
+        return JOIN(prefix, "{", family, ":", kind, ":", who, "}");
     hash_hex(who, 16, hex);
-    return make_key("%s{%s:%s:#%s}", prefix, family, kind, hex);
+    return JOIN(prefix, "{", family, ":", kind, ":#", hex, "}");
 }
 
 struct key
@@ -180,7 +177,7 @@ keys_revoked(const char *prefix, const char *kind, const char *value)
 struct key
 keys_revoked_channel(const char *prefix)
 {
-    return make_key("%srevoked", prefix);
+    return JOIN(prefix, "revoked");
 }
 
 /* One slot for all: the script has to see the processes, too. */
@@ -190,13 +187,13 @@ keys_seats(const char *prefix, const char *who)
     char hex[2 * SHA256_DIGEST_LENGTH + 1];
 
     hash_hex(who, 16, hex);
-    return make_key("%s{ws}:open:%s", prefix, hex);
+    return JOIN(prefix, "{ws}:open:", hex);
 }
 
 struct key
 keys_seat_owners(const char *prefix)
 {
-    return make_key("%s{ws}:alive", prefix);
+    return JOIN(prefix, "{ws}:alive");
 }
 
 struct key
@@ -205,19 +202,19 @@ keys_owned(const char *prefix, const char *sub)
     char hex[2 * SHA256_DIGEST_LENGTH + 1];
 
     hash_hex(sub, SHA256_DIGEST_LENGTH, hex);
-    return make_key("%s{own:%s}", prefix, hex);
+    return JOIN(prefix, "{own:", hex, "}");
 }
 
 struct key
 keys_recovery(const char *prefix)
 {
-    return make_key("%srecovery", prefix);
+    return JOIN(prefix, "recovery");
 }
 
 struct key
 keys_timekeeper(const char *prefix)
 {
-    return make_key("%stimekeeper", prefix);
+    return JOIN(prefix, "timekeeper");
 }
 
 bool
@@ -251,7 +248,7 @@ pattern(const char *prefix, const char *rest)
         plain[n++] = *p;
     }
     plain[n] = '\0';
-    return make_key("%s%s", plain, rest);
+    return JOIN(plain, rest);
 }
 
 struct key

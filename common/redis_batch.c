@@ -1,5 +1,6 @@
 #include "redis_batch.h"
 #include "arena.h"
+#include "buf.h"
 #include "lua_scripts.h"
 #include <assert.h>
 #include <hiredis/hiredis.h>
@@ -225,13 +226,13 @@ redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc, const
                    const size_t *lens)
 {
     size_t at = b->len;
-    char count[16];
-    int digits = snprintf(count, sizeof(count), "%d", nkeys);
+    char count[I64_SIZE];
+    size_t digits = i64_print(count, nkeys);
 
     put_head(b, '*', (size_t)argc + 3);
     put_bulk(b, "EVALSHA", 7);
     put_bulk(b, redis_script_sha(script), SHA_LEN);
-    put_bulk(b, count, (size_t)digits);
+    put_bulk(b, count, digits);
     for (int i = 0; i < argc; i++)
         put_bulk(b, argv[i], lens ? lens[i] : strlen(argv[i]));
     b->repeatable = b->repeatable && is_repeatable_script(script);

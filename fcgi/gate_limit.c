@@ -11,8 +11,6 @@
 #include "common/redis.h"
 #include "common/revoke.h"
 
-#include <inttypes.h>
-
 /* Kinds that gate.c counts; the switch limit is the commit's. */
 static const struct limit_row {
     const char *name; /* part of the key */
@@ -179,9 +177,15 @@ gate_limit_headers(const struct req *rq, struct buf *out)
         return;
     remaining = known ? rq->limit.remaining : rule->count;
     reset_ms = known ? rq->limit.reset_ms : rule->window_ms;
-    buf_printf(out,
-               "RateLimit-Policy: %" PRId64 ";w=%" PRId64 "\r\nRateLimit-Limit: %" PRId64
-               "\r\nRateLimit-Remaining: %" PRId64 "\r\nRateLimit-Reset: %" PRId64 "\r\n",
-               rule->count, (rule->window_ms + 999) / 1000, rule->count, remaining,
-               (reset_ms + 999) / 1000);
+    buf_str(out, "RateLimit-Policy: ");
+    buf_i64(out, rule->count);
+    buf_str(out, ";w=");
+    buf_i64(out, (rule->window_ms + 999) / 1000);
+    buf_str(out, "\r\nRateLimit-Limit: ");
+    buf_i64(out, rule->count);
+    buf_str(out, "\r\nRateLimit-Remaining: ");
+    buf_i64(out, remaining);
+    buf_str(out, "\r\nRateLimit-Reset: ");
+    buf_i64(out, (reset_ms + 999) / 1000);
+    buf_str(out, "\r\n");
 }

@@ -146,7 +146,7 @@ set_id(struct req *rq)
     const char *sent = request_header(rq, "HTTP_X_REQUEST_ID");
 
     if (sent != NULL && request_id_is_sane(sent))
-        snprintf(rq->id, sizeof(rq->id), "%s", sent);
+        memcpy(rq->id, sent, strlen(sent) + 1);
     else
         snprintf(rq->id, sizeof(rq->id), "%s-%" PRIx64, rq->app->id_prefix,
                  ++rq->app->requests);

@@ -115,11 +115,10 @@ static enum rc
 route_find(struct req *rq, struct fail *f)
 {
     struct route_param params[ROUTE_PARAMS_MAX] = { 0 };
+    const struct route *r;
     char allow[80];
 
-    for (size_t i = 0; i < route_count(); i++) {
-        const struct route *r = route_at(i);
-
+    for (size_t i = 0; (r = route_at(i)) != NULL; i++) {
         if (r->method != rq->method || !route_path_match(r->path, rq->path, params))
             continue;
         rq->route = r;

@@ -89,7 +89,7 @@ struct route {
 /* "GET", ...; "" for METHOD_NONE. */
 const char *method_name(enum method m);
 
-/* All rows of all tables (routes.c). */
+/* All rows of all tables (routes.c); NULL behind the last. */
 size_t route_count(void);
 const struct route *route_at(size_t i);
 

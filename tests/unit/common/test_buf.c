@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -238,6 +239,33 @@ test_time(void **state)
     buf_fini(&b);
 }
 
+/* Every day of the years 1..9999, at some time of it. */
+static void
+test_time_is_what_gmtime_says(void **state)
+{
+    const int64_t first = -719162, last = 2932896;
+    char want[64];
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 100);
+    for (int64_t day = first; day <= last; day++) {
+        int64_t second = (day - first) * 7919 % 86400;
+        time_t at = (time_t)(day * 86400 + second);
+        struct tm tm;
+
+        gmtime_r(&at, &tm);
+        snprintf(want, sizeof(want), "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"",
+                 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                 (int)(second % 1000));
+        buf_clear(&b);
+        buf_time(&b, (int64_t)at * 1000 + second % 1000);
+        if (strcmp(buf_cstr(&b), want) != 0)
+            fail_msg("%s instead of %s", buf_cstr(&b), want);
+    }
+    buf_fini(&b);
+}
+
 int
 main(void)
 {
@@ -252,6 +280,7 @@ main(void)
         cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_json_overflow_leaves_nothing),
         cmocka_unit_test(test_time),
+        cmocka_unit_test(test_time_is_what_gmtime_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
