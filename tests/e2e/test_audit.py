@@ -1,4 +1,5 @@
 """Every change of every session reaches PostgreSQL once, whatever is away meanwhile."""
+import json
 import signal
 import time
 import uuid
@@ -365,6 +366,34 @@ def test_at_the_limit_creations_are_refused_at_twice_commands_and_deletions_neve
     until(lambda: one_more().status_code == 201, 30, every=0.2, say="creations again")
     until(lambda: backlog(stack) == 0, 30, say="an empty backlog")
     assert versions_once(stack.database(), first) >= version + 1
+
+
+def test_the_limit_is_a_quarter_of_maxmemory_unless_it_is_set(make_stack):
+    stack = make_stack(POSTGRES="on", BROADCASTERS=1)
+    stack.database().close()
+    stack.hold("postgres")
+    stack.kill("postgres", signal.SIGQUIT)
+    stack.redis().config_set("maxmemory", 24_000_000)
+    create(stack, metadata={"x": "y" * 9000})
+    stream = next(key for key in stack.redis().scan_iter("sk:*:audit") if stack.redis().xlen(key))
+    record = stack.redis().xrange(stream)[0][1]
+
+    def fill(size):
+        """Once more what is there: to PostgreSQL it is nothing new."""
+        while stack.redis().memory_usage(stream) < size:
+            stack.redis().xadd(stream, record)
+
+    def create_one():
+        sent = {"session_id": str(uuid.uuid4()), "sync_mode": "global", "total_time_ms": 60000}
+        return requests.post(f"{stack.base_url}/v1/sessions", json=sent, timeout=10).status_code
+
+    fill(5_000_000)
+    time.sleep(1.5)  # the streams are measured once a second
+    assert create_one() == 201
+    fill(6_100_000)
+    until(lambda: create_one() == 503, say="a refusal")
+    told = [json.loads(line) for line in stack.log("broadcaster-0").splitlines() if '"audit backlog"' in line]
+    assert told[-1]["state"] == "creations are refused" and told[-1]["limit"] == 6_000_000
 
 
 def test_what_is_due_is_applied_however_full_it_is(make_stack):
