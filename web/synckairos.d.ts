@@ -213,7 +213,11 @@ export interface CommandOptions {
    * the page. Default: a random one for each call. With a key the version is never exchanged.
    */
   idempotencyKey?: string;
-  /** Leave the participants out of the answer (Prefer: return=minimal). */
+  /**
+   * Leave the participants out of the answer (Prefer: return=minimal). When it is not said, they
+   * are left out of a session of more than 64 that is watched, and the command resolves to
+   * the whole state as its push completes it.
+   */
   minimal?: boolean;
 }
 
@@ -296,7 +300,10 @@ export interface ClientOptions {
   retryForMs?: number;
   /** A request got lost, and is sent again after delayMs. */
   onRetry?: (info: { error: SyncKairosError; delayMs: number }) => void;
-  /** Changes come as what has changed (STATE_DELTA); for large sessions. Default false. */
+  /**
+   * Changes come as what has changed (STATE_DELTA), and not as whole states. Default: those of
+   * sessions of more than 64 participants.
+   */
   delta?: boolean;
   /**
    * A JSON Web Token, or what gets a valid one; asked before every request and connection, and

@@ -56,6 +56,8 @@ const BARRED_MS = 30000; // without a sign-in no try will succeed soon
 const OUTAGE_MS = 60000;
 const AIMS = 3;
 const KNOWN = 256;
+const LARGE = 64; // participants
+const PUSH_MS = 1000; // behind the answer to a command
 const LINE_MAX = 50; // 50 SUBSCRIBE and the pings of a minute stay below 100 messages
 const BATCH_MAX = 50;
 const PROTOCOL = 'synckairos.v1';
@@ -386,6 +388,7 @@ class Line {
   #polledAt = -Infinity;
   #heardAt = 0;
   #awaited = new Set(); // ids whose state has not come yet
+  #deltas = new Set(); // ids whose changes come as STATE_DELTA
   #pings = new Map();
   #pingId = 0;
   #burst = 0;
@@ -449,6 +452,17 @@ class Line {
     if (!alone) this.#subscribe(sessionId); // else the server closes, and another one is opened
   }
 
+  /** Whether each change of the session comes by itself, as what has changed. */
+  follows(sessionId) {
+    return this.#connected && this.#deltas.has(key(sessionId));
+  }
+
+  /** A state has come: a large session is better followed by its changes. */
+  sized(sessionId) {
+    const id = key(sessionId);
+    if (this.#connected && !this.#deltas.has(id) && this.#link.delta(id)) this.#subscribe(sessionId);
+  }
+
   /** A watch has missed something. */
   ask(watch) {
     this.#awaited.add(key(watch.sessionId));
@@ -498,7 +512,8 @@ class Line {
       if (token) protocols = [[PROTOCOL, `bearer.${token}`]];
     }
     const { sessionId } = this.#watches.values().next().value;
-    const delta = this.#link.delta ? '&delta=1' : '';
+    this.#deltas.clear();
+    const delta = this.#takesDelta(sessionId) ? '&delta=1' : '';
     const url = `${this.#link.wsUrl}?sessionId=${encodeURIComponent(sessionId)}${delta}`;
     this.#openedFor = key(sessionId);
     for (const watch of this.#watches) watch.outlived = false;
@@ -518,9 +533,16 @@ class Line {
     if (this.#ws?.readyState === 1) this.#ws.send(JSON.stringify(message));
   }
 
+  /** Whether changes are to come as what has changed; from now on they do. */
+  #takesDelta(sessionId) {
+    const takes = this.#link.delta(sessionId);
+    if (takes) this.#deltas.add(key(sessionId));
+    return takes;
+  }
+
   #subscribe(sessionId) {
     this.#awaited.add(key(sessionId));
-    const delta = this.#link.delta ? { delta: true } : {};
+    const delta = this.#takesDelta(sessionId) ? { delta: true } : {};
     this.#send({ type: 'SUBSCRIBE', sessionId, ...delta });
     this.#after('sync', SYNC_MS, () => this.#resync());
   }
@@ -759,6 +781,11 @@ class SessionWatch {
     return !this.#stopped && this.#line.connected;
   }
 
+  /** Whether changes come as what has changed. */
+  get follows() {
+    return !this.#stopped && this.#line.follows(this.sessionId);
+  }
+
   /** False while the server has said that it cannot reach its store. */
   get storeAvailable() {
     return this.#line.storeAvailable;
@@ -871,6 +898,7 @@ class SessionWatch {
   #synced(m) {
     this.#line.synced(this.sessionId);
     if (m.state && m.unchanged !== true) this.#link.learn(m.state, m.type);
+    this.#line.sized(this.sessionId);
   }
 
   /** What is new in a version; when the one before is not known here, the whole is asked for. */
@@ -989,6 +1017,7 @@ export class SyncKairosClient {
   #clock;
   #known = new Map();
   #watches = new Set();
+  #waiting = new Set(); // called when a whole state has been learned
   #lines = new Set();
   #renews;
   #delta;
@@ -1005,7 +1034,7 @@ export class SyncKairosClient {
     this.#retryForMs = options.retryForMs ?? 15000;
     this.#onRetry = options.onRetry ?? (() => {});
     const { token } = options;
-    this.#delta = options.delta === true;
+    this.#delta = options.delta;
     this.#renews = typeof token === 'function';
     if (this.#renews) this.#token = async () => token();
     else if (token) this.#token = async () => token;
@@ -1183,7 +1212,7 @@ export class SyncKairosClient {
       hungUp: (line) => this.#lines.delete(line),
       learn: (state, from) => this.#learn(state, from),
       apply: (id, delta) => this.#apply(id, delta),
-      delta: this.#delta,
+      delta: (id) => this.#delta ?? this.#isLarge(id),
       known: (id) => this.#whole(id),
       readAll: (ids) => this.#readAll(ids),
       drop: (id) => this.#known.delete(key(id)),
@@ -1283,18 +1312,52 @@ export class SyncKairosClient {
 
   /** A change on top of a whole state; false when that is not here, true also for an old one. */
   #apply(sessionId, delta) {
-    const known = this.#known.get(key(sessionId));
-    const base = known?.partial ? known.base : known?.state;
+    const base = this.#newestWhole(sessionId);
     if (!base || base.epoch !== delta.epoch || base.version < delta.previous_version) return false;
     if (base.version >= delta.version) return true;
     this.#learn(withDelta(base, delta), delta.type);
     return true;
   }
 
+  /** The newest state of which everything is known. */
+  #newestWhole(sessionId) {
+    const known = this.#known.get(key(sessionId));
+    return known?.partial ? known.base : known?.state;
+  }
+
+  #isLarge(sessionId) {
+    return this.#newestWhole(sessionId)?.participants?.length > LARGE;
+  }
+
+  /** Whether its changes come in small pieces, so that an answer need not show everybody. */
+  #follows(sessionId) {
+    const id = key(sessionId);
+    return (
+      this.#isLarge(id) && [...this.#watches].some((w) => key(w.sessionId) === id && w.follows)
+    );
+  }
+
+  /** The whole state that a push makes of a part; null when none comes. */
+  async #completed(part) {
+    const until = this.#now() + PUSH_MS;
+    for (;;) {
+      const whole = this.#whole(part.session_id);
+      if (whole && sameLife(whole, part) && whole.version >= part.version) return whole;
+      const left = until - this.#now();
+      if (left <= 0 || !this.#follows(part.session_id)) return null;
+      await new Promise((learned) => {
+        const timer = setTimeout(learned, left);
+        this.#waiting.add(() => {
+          clearTimeout(timer);
+          learned();
+        });
+      });
+    }
+  }
+
   #remember(state, partial, from) {
     const id = key(state.session_id);
-    const before = this.#known.get(id);
-    const base = before?.partial ? before.base : before?.state;
+    const base = this.#newestWhole(id);
     const watched = (other) => [...this.#watches].some((w) => key(w.sessionId) === other);
     this.#known.delete(id); // to the end of the order of age
     this.#known.set(id, partial ? { state, partial, base } : { state, partial });
@@ -1305,9 +1368,11 @@ export class SyncKairosClient {
         break;
       }
     }
-    if (!from) return;
-    for (const watch of [...this.#watches])
+    for (const watch of from ? [...this.#watches] : [])
       if (key(watch.sessionId) === id) watch.show(state, from);
+    if (partial) return;
+    for (const learned of this.#waiting) learned();
+    this.#waiting.clear();
   }
 
   async #command(verb, sessionId, options = {}, request = {}) {
@@ -1338,6 +1403,7 @@ export class SyncKairosClient {
       body,
       key: options.idempotencyKey ?? uuid(),
       minimal: options.minimal === true,
+      brief: options.minimal ?? this.#follows(sessionId),
       lost: false,
       aims: 0,
       fixed: options.expectedVersion !== undefined || options.idempotencyKey !== undefined,
@@ -1347,7 +1413,7 @@ export class SyncKairosClient {
 
   async #try(call) {
     const headers = { 'Idempotency-Key': call.key };
-    if (call.minimal) headers.Prefer = 'return=minimal';
+    if (call.brief) headers.Prefer = 'return=minimal';
     for (;;) {
       try {
         const { data } = await this.#request(call.method, call.path, call.body, headers);
@@ -1368,8 +1434,9 @@ export class SyncKairosClient {
   async #took(call, data) {
     if (data.participants && data.sync_mode) return this.#learn(data, 'REST');
     this.#learnPart(data);
-    // A repeated answer of a large session comes without the participants.
-    return data.participants || call.minimal ? data : this.#read(call.sessionId);
+    if (data.participants || call.minimal) return data;
+    // Of a large session, they come by a push; a repeated answer never has them.
+    return (call.brief && (await this.#completed(data))) || this.#read(call.sessionId);
   }
 
   /** A refusal: the state if it has happened, null to send it again, else it throws. */

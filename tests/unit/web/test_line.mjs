@@ -258,6 +258,69 @@ test('delta: goes on the whole state, not on the part that a switch has answered
   assert.deepEqual(sent('RECONNECT'), []);
 });
 
+/** As setUp, with 65 participants; a switch that prefers it is answered without them. */
+async function setUpLarge(options) {
+  setUp(options);
+  const more = Array.from({ length: 63 }, (_, k) => ({ ...server.state.participants[0], participant_id: id(k) }));
+  server.state.participants.push(...more);
+  server.apply('start');
+  const shown = server.shown.bind(server);
+  server.shown = () => {
+    const { participants, sync_mode, ...part } = shown();
+    const { method, headers } = server.requests.at(-1) ?? {};
+    return method === 'POST' && headers.Prefer ? part : { ...part, participants, sync_mode };
+  };
+  const watch = client.watch(S);
+  await world.run(100);
+  return watch;
+}
+
+const switched = () => delta(2, [], { active_participant_id: B, cycle_number: 2 });
+
+test('a large session is followed by its changes, without being told to', async () => {
+  const watch = await setUpLarge();
+  assert.equal(all[0].url, `ws://x/ws?sessionId=${S}`, 'nobody knows how large it is');
+  const asked = [{ type: 'SUBSCRIBE', sessionId: S, delta: true }];
+  assert.deepEqual(sent('SUBSCRIBE'), asked);
+  say(server.shown());
+  assert.deepEqual(sent('SUBSCRIBE'), asked, 'once');
+  all[0].push(switched());
+  assert.deepEqual([watch.state.version, watch.state.participants.length], [3, 65]);
+  watch.close();
+  client.watch(S);
+  await world.run(100);
+  assert.equal(all.at(-1).url, `ws://x/ws?sessionId=${S}&delta=1`, 'now it is known');
+});
+
+test('a command to a large session is answered without participants, and resolves with them', async () => {
+  await setUpLarge();
+  const reply = client.switch(S);
+  await world.run(50);
+  assert.equal(server.requests.at(-1).headers.Prefer, 'return=minimal');
+  all[0].push(switched());
+  const state = await world.done(reply);
+  assert.deepEqual([state.version, state.active_participant_id, state.participants.length], [3, B, 65]);
+  assert.deepEqual(server.requests.filter((r) => r.method === 'GET'), []);
+});
+
+test('when the push does not come, the large state is read', async () => {
+  await setUpLarge();
+  const state = await world.done(client.switch(S));
+  assert.deepEqual([state.version, state.participants.length], [3, 65]);
+  assert.equal(server.requests.filter((r) => r.method === 'GET').length, 1);
+});
+
+test('who wants it otherwise says so', async () => {
+  await setUpLarge({ delta: false });
+  assert.deepEqual(sent('SUBSCRIBE'), []);
+  const whole = await world.done(client.switch(S));
+  assert.equal(server.requests.at(-1).headers.Prefer, undefined);
+  assert.equal(whole.participants.length, 65);
+  await setUpLarge();
+  await world.done(client.switch(S, { minimal: false }));
+  assert.equal(server.requests.at(-1).headers.Prefer, undefined);
+});
+
 test('a token goes with the socket as a subprotocol, never in the address', async () => {
   setUp({ token: 'abc' });
   client.watch(S);
