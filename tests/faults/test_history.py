@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 from backlog import creations_were_refused_first, nobody_noticed, told_while_away  # noqa: E402
 from history import History, Record, State  # noqa: E402
 from judge import Judgement  # noqa: E402
-from usage import compare  # noqa: E402
+from usage import compare, is_left  # noqa: E402
 
 UUID = "11111111-1111-4111-8111-111111111111"
 OLD, NEW = "0aaa-1.001", "0aaa-1.002"
@@ -230,6 +230,13 @@ USED = {"memory": 50 << 20, "descriptors": 300, "descriptors of nginx": 600, "de
 def test_what_has_grown_is_found(what):
     assert compare(USED, USED, 100) == []
     assert f"{what} grew from" in compare(USED, {**USED, what: USED[what] * 2 + 20}, 100)[0]
+
+
+def test_a_key_that_is_left_is_found():
+    stays = [("sk:{s01}:life", -1), ("sk:{s01}:audit", -1), ("sk:{s01}:lease", 1), ("sk:{s01}:idem:a", 9), ("sk:x", -2)]
+    assert [key for key, ttl in stays if is_left(key, ttl)] == []
+    left = [("sk:{s01}:audit:dead", -1), ("sk:{s01}:session:a", 3600), ("sk:{s01}:idem:a", -1), ("sk:{s01}:lease", -1)]
+    assert [(key, ttl) for key, ttl in left if is_left(key, ttl)] == left
 
 
 def looked(at, queue, **more):
