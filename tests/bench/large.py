@@ -12,19 +12,15 @@ import argparse
 import http.client
 import json
 import pathlib
-import sys
 import threading
 import time
 
+from clients import body
 from measure import Figure
-from programs import ours, processes
+from programs import Ours
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[0] / "lib"))
-
-from raw_socket import RawSocket  # noqa: E402 (the path comes first)
-from stack import until  # noqa: E402
-from watch import body  # noqa: E402
+from raw_socket import RawSocket
+from stack import until
 
 BLOCK = 256
 ROUNDS = 3
@@ -61,16 +57,17 @@ class Reader:
 
 
 class Bench:
-    def __init__(self, stack):
-        self.stack = stack
-        self.redis = stack.redis()
-        self.connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)
-        self.programs = [name for name, program in PROCESSES.items() if program == "broadcaster" or stack.pid(program)]
+    def __init__(self, ours):
+        self.ours = ours
+        self.redis = ours.stack.redis()
+        self.connection = http.client.HTTPConnection("127.0.0.1", ours.port, timeout=60)
+        self.programs = [name for name, program in PROCESSES.items() if program == "broadcaster" or ours.stack.pid(program)]
 
     def ask(self, method, path, sent=None, **headers):
         """The answer as JSON, and its length with the head, about."""
         text = json.dumps(sent) if sent is not None else None
-        self.connection.request(method, path, text, {"Content-Type": "application/json"} | headers if text else headers)
+        headers |= self.ours.headers | ({"Content-Type": "application/json"} if text else {})
+        self.connection.request(method, path, text, headers)
         answer = self.connection.getresponse()
         got = answer.read()
         assert answer.status < 300, got
@@ -78,11 +75,12 @@ class Bench:
 
     def session(self, participants):
         """A running session that somebody watches; its path and what reads its frames."""
-        sent = body(participants, 86_400_000)
+        sent = body(participants)
         self.ask("POST", "/v1/sessions", sent)
         path = f"/v1/sessions/{sent['session_id']}"
         self.ask("POST", f"{path}/start")
-        reader = Reader(RawSocket(self.stack.port, f"/ws?sessionId={sent['session_id']}&delta=1"))
+        head = "".join(f"{name}: {value}\r\n" for name, value in self.ours.headers.items())
+        reader = Reader(RawSocket(self.ours.port, f"/ws?sessionId={sent['session_id']}&delta=1", head))
         until(lambda: reader.bytes > 100 * participants, 20, say="the state")
         return path, reader
 
@@ -92,7 +90,7 @@ class Bench:
             until(lambda: all(self.redis.xlen(key) == 0 for key in self.redis.scan_iter("sk:*:audit", count=1000)), 60, 0.1, say="the audit drain")
 
     def counts(self, reader):
-        at = {f"cpu {name}": cpu_us(processes(self.stack, PROCESSES[name])) for name in self.programs}
+        at = {f"cpu {name}": cpu_us(self.ours.pids(PROCESSES[name])) for name in self.programs}
         info = self.redis.info("stats")
         at["bytes Redis in"] = info["total_net_input_bytes"]
         at["bytes Redis out"] = info["total_net_output_bytes"]
@@ -118,9 +116,9 @@ class Bench:
 
 def measure(sizes, rounds=ROUNDS, count=BLOCK, **settings):
     """participants -> name -> Figure, of one switch."""
-    stack = ours(AUTH_REQUIRED=False, FCGI_WORKERS=1, WS_CONNECTION_TIMEOUT=3_600_000, WS_HEARTBEAT_INTERVAL=600_000, **settings)
+    ours = Ours(FCGI_WORKERS=1, WS_CONNECTION_TIMEOUT=3_600_000, WS_HEARTBEAT_INTERVAL=600_000, **settings)
     try:
-        bench = Bench(stack)
+        bench = Bench(ours)
         sessions = {n: bench.session(n) for n in sizes}
         for n in sizes:
             bench.block(*sessions[n], 64)
@@ -131,7 +129,7 @@ def measure(sizes, rounds=ROUNDS, count=BLOCK, **settings):
                     found[n].setdefault(name, []).append(value)
         return {n: {name: Figure(values) for name, values in costs.items()} for n, costs in found.items()}
     finally:
-        stack.close()
+        ours.close()
 
 
 def total(costs, kind):
