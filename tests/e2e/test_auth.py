@@ -201,11 +201,27 @@ def test_public_keys_of_a_file(make_stack, tmp_path):
 
 
 def test_no_token_is_in_any_log(closed):
+    """Taken or refused, and where the web server has an error of its own to tell."""
     text = token("somebody.secret@example.org", jti="the name of a token")
-    ask(closed, "GET", f"/v1/sessions/{uuid.uuid4()}", {"Authorization": f"Bearer {text}"})
-    ask(closed, "GET", f"/v1/sessions/{uuid.uuid4()}", {"Authorization": f"Bearer {text}x"})
+    for sent in (text, text + "x"):
+        ask(closed, "GET", f"/v1/sessions/{uuid.uuid4()}", {"Authorization": f"Bearer {sent}"})
+        ask(closed, "GET", f"/v1/nothing?token={sent}")
+        for path, headers in ((f"/ws?token={sent}", ""), ("/ws", f"Authorization: Bearer {sent}\r\n"), ("/ws", f"Sec-WebSocket-Protocol: synckairos.v1, bearer.{sent}\r\n"),
+                              (f"/ws/?token={sent}", ""), (f"/WS?token={sent}", ""), (f"/ws?token={sent}", "X: " + "a" * 9000 + "\r\n")):
+            RawSocket(closed.port, path, headers).close()
+    old = closed.pid("broadcaster-0")
+    closed.hold("broadcaster-0")
+    try:
+        closed.kill("broadcaster-0")
+        with RawSocket(closed.port, f"/ws?token={text}") as raw:
+            assert raw.status == 503
+    finally:
+        closed.release("broadcaster-0")
+        closed.wait_restarted("broadcaster-0", old)
+    closed.wait_ready()
     for name in closed.names():
         log = closed.log(name)
         assert text[:40] not in log and text.split(".")[1] not in log and "example.org" not in log, name
+    until(lambda: closed.access_log().count("/ws HTTP") >= 8, say="the lines of /ws")
     assert text.split(".")[1] not in closed.access_log()
     assert json.dumps(closed.output()).find(text[:40]) < 0
