@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 
 #define PROBES 8
-#define COUNT_MAX 65535
 
 struct slot {
     _Atomic uint64_t who;   /* 0: empty */
@@ -123,7 +122,7 @@ tally_hit(void *area, const struct limit_rule *rule, const char *who, int64_t no
     uint64_t seen;
 
     *wait_ms = 0;
-    if (rule->count == 0)
+    if (rule->count == 0 || rule->count > TALLY_COUNT_MAX)
         return true;
     slot = find(area, hash_of(who));
     if (slot->until > now_ms) {
@@ -136,7 +135,7 @@ tally_hit(void *area, const struct limit_rule *rule, const char *who, int64_t no
 
         if (!fits(w, rule, now_ms % rule->window_ms, wait_ms))
             return cool_down(slot, rule, now_ms, wait_ms);
-        if (w.now < COUNT_MAX)
+        if (w.now < TALLY_COUNT_MAX)
             w.now++;
         if (atomic_compare_exchange_weak(&slot->state, &seen, pack(w)))
             return true;

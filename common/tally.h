@@ -17,13 +17,15 @@
 #include <stdint.h>
 
 #define TALLY_SLOTS 8192
+#define TALLY_COUNT_MAX 65535
 
 size_t tally_size(void);
 
 /*
  * Count one of `who` in `area` (tally_size() bytes, aligned for int64_t, zeroed before anyone
  * used them) at now_ms, epoch. True when it is within the rule; else it is not counted, and
- * *wait_ms is when the next may pass. A rule of count 0 lets all pass.
+ * *wait_ms is when the next may pass. A rule of count 0 lets all pass,
+ * and one of more than TALLY_COUNT_MAX, which is beyond what a slot counts.
  */
 bool tally_hit(void *area, const struct limit_rule *rule, const char *who, int64_t now_ms,
                int64_t *wait_ms);

@@ -109,6 +109,21 @@ test_no_rule_no_limit(void **state)
         assert_true(hit(&none, "u", 0));
 }
 
+/* The largest numbers that a setting may hold, which no sum of theirs overflows. */
+static void
+test_more_than_is_counted_is_no_limit(void **state)
+{
+    static const struct limit_rule huge = { 1000000000, 366LL * 24 * 3600 * 1000, 0 };
+    static const struct limit_rule most = { TALLY_COUNT_MAX, 366LL * 24 * 3600 * 1000, 0 };
+
+    (void)state;
+    for (int i = 0; i < 2 * TALLY_COUNT_MAX; i++)
+        assert_true(hit(&huge, "huge", 0));
+    for (int i = 0; i < TALLY_COUNT_MAX; i++)
+        assert_true(hit(&most, "most", 0));
+    assert_false(hit(&most, "most", 0));
+}
+
 /* A flood of names takes places; it refuses nobody who did nothing. */
 static void
 test_a_flood_of_names(void **state)
@@ -152,9 +167,13 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
-        T(test_so_many_in_a_window),        T(test_wait_is_true),
-        T(test_cool_down_is_not_prolonged), T(test_no_rule_no_limit),
-        T(test_a_flood_of_names),           T(test_processes_share),
+        T(test_so_many_in_a_window),
+        T(test_wait_is_true),
+        T(test_cool_down_is_not_prolonged),
+        T(test_no_rule_no_limit),
+        T(test_more_than_is_counted_is_no_limit),
+        T(test_a_flood_of_names),
+        T(test_processes_share),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
