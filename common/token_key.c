@@ -101,11 +101,25 @@ no_passphrase(char *out, int size, int writing, void *ctx)
     return -1;
 }
 
+static size_t
+count_blocks(BIO *file)
+{
+    static const char begin[] = "-----BEGIN ";
+    char line[128];
+    size_t n = 0;
+
+    BIO_seek(file, 0);
+    while (BIO_gets(file, line, sizeof(line)) > 0)
+        n += strncmp(line, begin, sizeof(begin) - 1) == 0;
+    return n;
+}
+
 static enum rc
 read_keys(enum token_algorithm a, BIO *file, bool is_private, struct token_key **key, size_t *n,
           struct fail *f)
 {
     EVP_PKEY *pkey;
+    size_t blocks;
 
     while (*n < TOKEN_KEYS_MAX &&
            (pkey = is_private ? PEM_read_bio_PrivateKey(file, NULL, no_passphrase, NULL)
@@ -121,6 +135,13 @@ read_keys(enum token_algorithm a, BIO *file, bool is_private, struct token_key *
     if (*n == 0)
         return fail_set(f, RC_VALIDATION, "there is no %s key in the file, as PEM",
                         is_private ? "private" : "public");
+    /* one that was left out would be missed only when its tokens come */
+    blocks = is_private ? *n : count_blocks(file);
+    if (blocks != *n)
+        return fail_set(f, RC_VALIDATION,
+                        "only %zu of the %zu blocks of the file are public keys, of which "
+                        "there may be %d",
+                        *n, blocks, TOKEN_KEYS_MAX);
     return RC_OK;
 }
 

@@ -35,8 +35,9 @@ struct token_key *token_key_secret(const char *secret);
 
 /*
  * Read every key of a PEM file, 1..TOKEN_KEYS_MAX of them, into key[] (*n of them): public
- * ones, or private ones to sign with. RC_OK, or RC_VALIDATION: no such file, no key in it, or
- * one that is not for `a` (RSA of 2048 bits or more, P-256, Ed25519); then *n is 0.
+ * ones, or private ones to sign with. RC_OK, or RC_VALIDATION: no such file, no key in it, too
+ * many, or one that is damaged or not for `a` (RSA of 2048 bits or more, P-256, Ed25519); then
+ * *n is 0.
  */
 enum rc token_key_read(enum token_algorithm a, const char *path, bool is_private,
                        struct token_key *key[TOKEN_KEYS_MAX], size_t *n,

@@ -261,32 +261,80 @@ test_each_algorithm_by_its_key_file(void **state)
     }
 }
 
+/* Make the file `name` of others, one behind the other, the first `len` bytes of each. */
+static const char *
+join(const char *name, const char *const *parts, const size_t *len, size_t n)
+{
+    static char path[100];
+    FILE *to;
+
+    snprintf(path, sizeof(path), "%s", path_of(name));
+    to = fopen(path, "w");
+    assert_non_null(to);
+    for (size_t i = 0; i < n; i++) {
+        FILE *from = fopen(path_of(parts[i]), "r");
+        char text[4096];
+        size_t all;
+
+        assert_non_null(from);
+        all = fread(text, 1, sizeof(text), from);
+        fclose(from);
+        fwrite(text, 1, len != NULL && len[i] < all ? len[i] : all, to);
+    }
+    fclose(to);
+    return path;
+}
+
 static void
 test_several_keys_of_a_file_rotate(void **state)
 {
-    char path[100];
-    FILE *from, *to;
-    int c;
+    static const char *const two[] = { "ES256.pub", "second.pub" };
 
     (void)state;
-    snprintf(path, sizeof(path), "%s", path_of("two.pub"));
-    to = fopen(path, "w");
-    for (int i = 0; i < 2; i++) {
-        from = fopen(path_of(i == 0 ? "ES256.pub" : "second.pub"), "r");
-        assert_non_null(from);
-        while ((c = getc(from)) != EOF)
-            putc(c, to);
-        fclose(from);
-    }
-    fclose(to);
     conf.jwt_algorithm = TOKEN_ES256;
-    conf.jwt_public_key_file = path;
+    conf.jwt_public_key_file = join("two.pub", two, NULL, 2);
     start();
-    unlink(path);
+    unlink(conf.jwt_public_key_file);
     assert_int_equal(
         check(sign(private_key(TOKEN_ES256, "ES256"), "{\"alg\":\"ES256\"}", GOOD)), RC_OK);
     assert_int_equal(
         check(sign(private_key(TOKEN_ES256, "second"), "{\"alg\":\"ES256\"}", GOOD)), RC_OK);
+}
+
+/* Rather no start than a key that is not there when its tokens come. */
+static void
+test_a_key_file_counts_as_a_whole(void **state)
+{
+    static const char *const files[] = { "ES256.pub", "second.pub", "ES256.pub", "second.pub",
+                                         "ES256.pub" };
+    static const size_t cut[] = { 4096, 100 };
+    static const struct {
+        const size_t *len;
+        size_t n;
+        const char *message; /* NULL: it is one */
+    } cases[] = {
+        { NULL, 4, NULL },
+        { NULL, 5,
+          "JWT_PUBLIC_KEY_FILE: only 4 of the 5 blocks of the file are public keys, of which "
+          "there may be 4" },
+        { cut, 2,
+          "JWT_PUBLIC_KEY_FILE: only 1 of the 2 blocks of the file are public keys, of which "
+          "there may be 4" },
+    };
+
+    (void)state;
+    conf.jwt_algorithm = TOKEN_ES256;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct token_keys *made = NULL;
+
+        conf.jwt_public_key_file = join("some.pub", files, cases[i].len, cases[i].n);
+        failure = (struct fail){ 0 };
+        assert_int_equal(token_keys_new(&conf, &made, &failure),
+                         cases[i].message != NULL ? RC_VALIDATION : RC_OK);
+        assert_string_equal(failure.message, cases[i].message != NULL ? cases[i].message : "");
+        token_keys_free(made);
+        unlink(conf.jwt_public_key_file);
+    }
 }
 
 static void
@@ -755,6 +803,7 @@ main(void)
         T(test_token_made_by_others),
         T(test_each_algorithm_by_its_key_file),
         T(test_several_keys_of_a_file_rotate),
+        T(test_a_key_file_counts_as_a_whole),
         T(test_previous_secret_verifies_only),
         T(test_algorithm_none),
         T(test_hmac_with_the_public_key),
