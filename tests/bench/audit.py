@@ -75,7 +75,7 @@ def rows(how):
                 ours.stack.kill_pid(pid, signal.SIGCONT)
             return {"rate": count / drained(redis)}
 
-        taken = rounds({"ours": under_load, "alone": alone, COPY: lambda: {"rate": copy_rate(db)}}, how.rounds_few, warm_up=not how.quick)
+        taken = rounds({"ours": under_load, "alone": alone, COPY: lambda: {"rate": copy_rate(db)}}, how.rounds_few)
         mine = taken["ours"]
         row = Row("audit", "audit records into PostgreSQL, under full load of switches", "records/s", mine["drained"],
                   {"switches of the same seconds": mine["switches"]}, f"the rate of the switches: at most {LAG_S} s of them wait at the end")

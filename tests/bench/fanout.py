@@ -14,20 +14,23 @@ SMALL = 200  # bytes of a message of the peers
 FIRST = 100001  # of the versions that are only counted: all have as many digits
 P99_MS = 50
 STEP = 2 ** (1 / 8)  # between two rates that are tried
-DOUBLING, FARTHEST = 8, 40  # in such steps
+STRIDE, FARTHEST = 4, 40  # in such steps
 PUBLISHERS = 4
 NCHAN, SOCKET_IO, RAW = "nchan", "socket.io", "epoll + send"
 
 
-def figures(run, pids):
-    """Figures of one run of the load client; `pids` is name -> processes in the order that it was given."""
+def figures(run, pids, idle=0):
+    """
+    Figures of one run of the load client; `pids` is name -> processes in the order that it was given. `idle`: their CPU time in a
+    second when nothing happens, which is taken off what a message costs.
+    """
     every, per_million = run["all_deliveries"], 1e6 / max(1, run["all_deliveries"])
     cpu, used = iter(run["cpu_s"]), {}
     for name, of_name in pids.items():
         used[name] = sum(next(cpu) for _ in of_name)
     return {"per_s": every / run["seconds"], "whole": run["deliveries"] >= .999 * run["wanted"] and not run["failed"] and not run["lost"],
             "cpu": sum(used.values()) * per_million, "cpu_push": used.get("broadcaster", sum(used.values())) * per_million,
-            "cpu_us": 1e6 * sum(used.values()) / max(1, run["published"]), "answer": run["answer_bytes"] / max(1, run["published"]),
+            "cpu_us": 1e6 * (sum(used.values()) - idle * run["seconds"]) / max(1, run["published"]), "answer": run["answer_bytes"] / max(1, run["published"]),
             "bytes": run["bytes"] / max(1, run["deliveries"]),
             "wire": run["answer_bytes"] / max(1, run["published"]) + run["bytes"] / max(1, run["deliveries"]), **{key: run[key] for key in PERCENTILES}}
 
@@ -35,8 +38,8 @@ def figures(run, pids):
 class Watched:
     """A session of ours that load clients watch."""
 
-    def __init__(self, ours, session):
-        self.ours, self.session, self.url = ours, session, f"/v1/sessions/{session}"
+    def __init__(self, ours, session, idle=0):
+        self.ours, self.idle, self.session, self.url = ours, idle, session, f"/v1/sessions/{session}"
         self.pids = {name: ours.pids(name) for name in ("broadcaster", *(n for n in ours.stack.names() if not n.startswith("broadcaster")))}
 
     def run(self, delta=False, **options):
@@ -58,7 +61,7 @@ class Watched:
 
     def _load(self, **options):
         return figures(wsload(port=self.ours.ws_port, header=header_line(self.ours.headers), pids=[p for part in self.pids.values() for p in part],
-                              **options), self.pids)
+                              **options), self.pids, self.idle)
 
 
 def _peer(one, **options):
@@ -72,11 +75,11 @@ def _peer(one, **options):
 class Search:
     """
     One side, round after round: the highest rate that is delivered whole with p99 < P99_MS, among those that are STEP apart, and
-    what was measured at it. The first round goes by doublings, those after it step by step from where it ended.
+    what was measured at it. The first round goes by strides, those after it step by step from where it ended.
     """
 
     def __init__(self, run, guess):
-        self.run, self.guess, self.stride = run, guess, DOUBLING
+        self.run, self.guess, self.stride = run, guess, STRIDE
 
     def __call__(self):
         tried = {}
@@ -144,7 +147,7 @@ def rows(how):
         for make in (Ours, nchan, lambda: node("fanout.js"), push):
             programs.append(make())
         sides = _sides(programs, create_started(programs[0].base_url, 1, headers=programs[0].headers)[0])
-        load = dict(clients=CLIENTS, seconds=how.seconds - .5, warm_up=.5, publishers=PUBLISHERS)
+        load = dict(clients=CLIENTS, seconds=how.seconds_short, warm_up=.5, publishers=PUBLISHERS)
         for key in WORK:
             at = {name: lambda rate, run=run: run(rate=max(2, rate), **load) for name, run in sides[key].items()}
             if how.quick:
@@ -161,7 +164,7 @@ def rows(how):
 
 def latency(how, sides):
     """From the request to the frame: 1,000 sockets, 10 switches a second, from the intended instant of the request."""
-    taken = rounds({name: (lambda run=run: run(clients=CLIENTS, rate=10, seconds=how.seconds + 1)) for name, run in sides.items()}, how.rounds_few)
+    taken = rounds({name: (lambda run=run: run(clients=CLIENTS, rate=10, seconds=how.seconds)) for name, run in sides.items()}, how.rounds_few)
     mine = taken["ours"]
     row = Row("latency", f"request to frame, {CLIENTS:,} sockets, 10/s: p99", "ms", mine["p99_ms"], others(taken, "p99_ms"),
               want="p50 <= 3, p99 <= 10 ms", latencies=latencies(taken))

@@ -61,7 +61,7 @@ class Row:
         figure = ratio(self.ours, self.peers[peer])
         if figure is None:
             return "-"
-        return f"{figure.median:.3g}" if figure.spread <= SPREAD_MAX else "(too noisy)"
+        return f"{figure.median:.3g}" if figure.spread <= SPREAD_MAX else "too noisy"
 
 
 def short(value):

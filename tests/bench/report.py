@@ -45,7 +45,7 @@ def conditions(how, seconds, stolen):
         " clients, all servers and the peers share them, so what counts are ratios",
         f"- {versions()}",
         f"- {noise}; the host took away {stolen:.1%} of the processors meanwhile",
-        f"- Runs of {how.seconds} s, the sides in turns: {how.rounds} rounds, or {how.rounds_few} of what takes long, after one that does not count. Figures are"
+        f"- Runs of {how.seconds} s, the sides in turns: {how.rounds} rounds, or {how.rounds_few} of what takes long, after a warm-up. Figures are"
         " medians, with the lowest and the highest in brackets. A ratio is taken in each round, since what disturbs one mostly disturbs all of its sides;"
         f" the median of these ratios is given, and none when their spread, (max - min) / median, is over {measure.SPREAD_MAX:.0%}",
         "- \"ours\" has everything that production has switched on: tokens (HS256), limits (far away), an Idempotency-Key on each command, audit trail in"

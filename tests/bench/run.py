@@ -35,7 +35,7 @@ class How:
 
     @property
     def rounds(self):
-        return 1 if self.quick else 5
+        return 1 if self.quick else 4
 
     @property
     def rounds_few(self):
@@ -47,6 +47,11 @@ class How:
         """Of one run; whole, as wrk takes no others."""
         return 1 if self.quick else 2
 
+    @property
+    def seconds_short(self):
+        """Of one run with sockets, after half a second that does not count."""
+        return .5 if self.quick else 1.5
+
 
 @dataclass
 class Run:
@@ -57,12 +62,13 @@ class Run:
     took: dict = field(default_factory=dict)  # part -> seconds
     failures: list = field(default_factory=list)
     voids: list = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
     seconds: float = 0
     stolen: float = 0  # share of the processors' time
 
 
 def say(row, quick):
-    ratios = "; ".join(f"{name} {figure} ({row.ratio(name)})" for name, figure in row.peers.items())
+    ratios = "; ".join(f"{name} {figure} [{row.ratio(name)}]" for name, figure in row.peers.items())
     print(f"{row.work}: {row.ours} {row.unit}" + (f"; {ratios}" if ratios else "") + (f"; {row.note}" if row.note else "")
           + ("" if quick else {True: "; reached", False: f"; NOT REACHED: {row.want}", None: ""}[row.reached]), flush=True)
 
@@ -77,12 +83,12 @@ def take(part, how, run):
             say(row, how.quick)
         for curve in module.curves(how) if hasattr(module, "curves") else ():
             run.curves.append(curve)
-            print(f"curve: {curve.title}", flush=True)
+            print("\n".join([f"{curve.title}:", *curve.lines()]), flush=True)
     except Exception as e:  # noqa: BLE001 (whatever it is, it is this part's)
         traceback.print_exc()
         run.failures.append(f"{part} failed: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")
     run.took[part] = time.monotonic() - began
-    print(f"  {part}: {run.took[part]:.0f} s", flush=True)
+    print(f"  {part}: {run.took[part]:.0f} s, the whole run {time.monotonic() - run.began:.0f} s", flush=True)
 
 
 def write(how, run):
@@ -99,13 +105,13 @@ def main():
     options.add_argument("--no-file", action="store_true", help="do not write RESULTS.md")
     options.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])
     given = options.parse_args()
-    how, run, began, before = How(given.quick), Run(), time.monotonic(), measure.jiffies()
-    measure.quiet = measure.Quiet(0 if given.quick else 90)
+    how, run, before = How(given.quick), Run(), measure.jiffies()
+    measure.quiet = measure.Quiet(0 if given.quick else 60)
     measure.quiet.wait(60)
     for part in given.parts or PARTS:
         take(part, how, run)
     after = measure.jiffies()
-    run.seconds, run.stolen = time.monotonic() - began, (after[1] - before[1]) / max(1, after[2] - before[2])
+    run.seconds, run.stolen = time.monotonic() - run.began, (after[1] - before[1]) / max(1, after[2] - before[2])
     if given.figures:
         report.write_figures(run.rows, True)
     run.voids = [] if given.quick else report.voids(run.rows, report.known_figures())

@@ -39,7 +39,7 @@ def test_no_ratio_at_a_spread_above_20_percent():
         return Row("k", "work", "requests/s", Figure([100.0, 100.0, last]), {"peer": Figure([50.0, 50.0, 50.0])}).ratio("peer")
 
     assert of(119.0) == "2"
-    assert of(121.0) == "(too noisy)"
+    assert of(121.0) == "too noisy"
 
 
 def test_no_ratio_to_nothing():
