@@ -16,7 +16,8 @@
 #define DEFAULT_MAX ((int64_t)1 << 30)
 /* What an empty stream with its group and its consumers takes is no backlog. */
 #define EMPTY_BYTES 16384
-#define CUT_TO 0.9 /* of the limit, so that not every turn cuts */
+#define INTEGER_MAX ((int64_t)1 << 48) /* more is none of these, and sums stay sums */
+#define CUT_TO 0.9                     /* of the limit, so that not every turn cuts */
 
 struct stream {
     int64_t bytes, dead_bytes, records;
@@ -38,7 +39,9 @@ integer(const struct redis_batch *b, int place)
 {
     const redisReply *reply = redis_batch_reply(b, place);
 
-    return reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0; /* nil: no such key */
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
+        return 0; /* nil: no such key */
+    return reply->integer < INTEGER_MAX ? reply->integer : INTEGER_MAX;
 }
 
 /* 25 % of maxmemory. */

@@ -365,6 +365,7 @@ connect_to(struct link *l, const char *host)
         link_fail(l, l->redis != NULL ? l->redis->errstr : "out of memory");
         return;
     }
+    redis_reply_bound(l->redis->reader);
     l->socket = xalloc(sizeof(*l->socket));
     l->socket->link = l;
     l->socket->poll.data = l->socket;

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #define AWAY_MS 250
+#define NUMBER_MAX 1000000000000000
 #define SEEN_MS 1000
 #define START_MS 60000 /* within which all partitions of a Redis begin their lives */
 
@@ -32,12 +33,19 @@ static const struct pg_stmt stmts[] = {
 
 /* --- looking --- */
 
+/* Instants and counts of changes: anything else is none. */
+static int64_t
+sane(int64_t n)
+{
+    return n >= 0 && n <= NUMBER_MAX ? n : 0;
+}
+
 static int64_t
 number(const redisReply *life, size_t i)
 {
     const redisReply *e = i < life->elements ? life->element[i] : NULL;
 
-    return e != NULL && e->type == REDIS_REPLY_STRING ? strtoll(e->str, NULL, 10) : 0;
+    return e != NULL && e->type == REDIS_REPLY_STRING ? sane(strtoll(e->str, NULL, 10)) : 0;
 }
 
 static bool
@@ -136,7 +144,7 @@ ask_int(struct recovery_lives *l, int stmt, const char *const *args, int64_t *ou
     enum rc rc = pg_run(l->pg, &stmts[stmt], args, &result, f);
 
     if (rc == RC_OK)
-        *out = pg_rows(result) > 0 ? pg_int(result, 0, 0) : 0; /* NULL is "" is 0 */
+        *out = pg_rows(result) > 0 ? sane(pg_int(result, 0, 0)) : 0; /* NULL is "" is 0 */
     pg_result_free(result);
     return rc;
 }

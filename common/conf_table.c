@@ -2,11 +2,10 @@
  * The table of settings. A new setting is one row here and one field in conf.h; reading,
  * faults, etc/env.example and the README follow from the row.
  */
+#include "address.h"
 #include "conf_row.h"
 #include "redis_url.h"
 #include "token_key.h"
-
-#include <arpa/inet.h>
 
 static bool
 is_listen(const char *s)
@@ -106,29 +105,11 @@ is_origin_list(const char *s)
 }
 
 static bool
-is_network(const char *s)
-{
-    char addr[64], raw[16], *end;
-    size_t len = strcspn(s, "/");
-    bool v6 = memchr(s, ':', len) != NULL;
-    long bits = 0;
-
-    if (len >= sizeof(addr))
-        return false;
-    memcpy(addr, s, len);
-    addr[len] = '\0';
-    if (inet_pton(v6 ? AF_INET6 : AF_INET, addr, raw) != 1)
-        return false;
-    if (s[len] == '\0')
-        return true;
-    bits = strtol(s + len + 1, &end, 10);
-    return s[len + 1] >= '0' && s[len + 1] <= '9' && *end == '\0' && bits <= (v6 ? 128 : 32);
-}
-
-static bool
 is_network_list(const char *s)
 {
-    return each_in_list(s, is_network);
+    struct proxy_list list;
+
+    return proxy_list_parse(s, &list, NULL) == RC_OK;
 }
 
 #define AT(field) offsetof(struct conf, field)

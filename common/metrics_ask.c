@@ -34,7 +34,8 @@ metrics_ask_add(struct redis_batch *b, const char *prefix)
     redis_batch_add(b, "INFO memory persistence replication");
 }
 
-/* Sum of the integers that one of the questions gave, nil is 0; -1 when one of them failed. */
+/* Sum of the integers that one of the questions gave, nil is 0; -1 when one of them failed, or
+ * they cannot be what was asked. */
 static int64_t
 sum(const struct redis_batch *b, int question)
 {
@@ -46,7 +47,9 @@ sum(const struct redis_batch *b, int question)
         if (reply == NULL ||
             (reply->type != REDIS_REPLY_INTEGER && reply->type != REDIS_REPLY_NIL))
             return -1;
-        total += reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
+        if (reply->type == REDIS_REPLY_INTEGER &&
+            (reply->integer < 0 || __builtin_add_overflow(total, reply->integer, &total)))
+            return -1;
     }
     return total;
 }
@@ -103,6 +106,8 @@ replica_lag(const char *info)
 
         snprintf(name, sizeof(name), "slave%d", (int)i);
         redis_info_value(info, name, line);
+        if (line[0] == '\0')
+            break; /* there are not as many as it said */
         lag = strstr(line, "lag=");
         if (lag != NULL && strtoll(lag + 4, NULL, 10) > most)
             most = strtoll(lag + 4, NULL, 10);

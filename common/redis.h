@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct conf;
+struct redisReader; /* hiredis */
 struct redisReply;  /* hiredis */
 struct redis;       /* opaque */
 struct redis_batch; /* opaque: commands and, after a run, their replies */
@@ -48,7 +49,12 @@ int redis_batch_addv(struct redis_batch *b, int argc, const char **argv, const s
 int redis_batch_script(struct redis_batch *b, int script, int nkeys, int argc,
                        const char **argv, const size_t *lens);
 
-/* The commands as RESP bytes, for a link that does its own I/O. */
+/* An array of more is no answer to anything that is asked: it ends the connection, before
+ * memory is taken for elements that have not come. */
+#define REDIS_REPLY_ELEMENTS_MAX (1 << 22)
+/* For a link that does its own I/O: hold hiredis's reader to that. From one thread only. */
+void redis_reply_bound(struct redisReader *reader);
+/* The commands as RESP bytes, for such a link. */
 const char *redis_batch_wire(const struct redis_batch *b, size_t *len);
 /* Give the next reply to the batch, which owns it then; true when all have come. */
 bool redis_batch_give(struct redis_batch *b, struct redisReply *reply);

@@ -11,6 +11,7 @@
 #define WIRE_MAX (64u << 20)
 #define SHA_LEN 40
 #define HEAD_MAX 24
+#define SECONDS_MAX 253402300799 /* year 9999 */
 
 /* Commands that may be sent again when their answer was lost. */
 static const char *const repeatable_commands[] = {
@@ -341,12 +342,15 @@ redis_batch_check(const struct redis_batch *b, int place, struct fail *f)
 int64_t
 redis_time_us(const struct redisReply *reply)
 {
+    int64_t s, us;
+
     if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
         return -1;
     for (int i = 0; i < 2; i++) {
         if (reply->element[i]->type != REDIS_REPLY_STRING)
             return -1;
     }
-    return strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
-           strtoll(reply->element[1]->str, NULL, 10);
+    s = strtoll(reply->element[0]->str, NULL, 10);
+    us = strtoll(reply->element[1]->str, NULL, 10);
+    return s >= 0 && s <= SECONDS_MAX && us >= 0 && us < 1000000 ? s * 1000000 + us : -1;
 }

@@ -36,7 +36,8 @@ struct redis_batch {
 const char *redis_script_sha(int script);
 /* Add a command that stands as RESP bytes already. */
 int redis_batch_add_raw(struct redis_batch *b, const char *wire, size_t len);
-/* Let the reader make the next replies in the pool of this batch. */
+/* Let the reader make the next replies in the pool of this batch, arrays of at most
+ * REDIS_REPLY_ELEMENTS_MAX. */
 void redis_batch_pool(struct redis_batch *b, struct redisReader *reader);
 /* Take a reply that was made so, as redis_batch_give does. */
 bool redis_batch_take(struct redis_batch *b, struct redisReply *reply);

@@ -35,12 +35,16 @@ create_string(const redisReadTask *task, char *s, size_t len)
     return reply;
 }
 
+/* NULL is the end of the connection, as when memory is short. */
 static void *
 create_array(const redisReadTask *task, int elements)
 {
     size_t n = elements > 0 ? (size_t)elements : 0;
-    redisReply *reply = reply_new(task, n * sizeof(*reply->element));
+    redisReply *reply;
 
+    if (n > REDIS_REPLY_ELEMENTS_MAX)
+        return NULL;
+    reply = reply_new(task, n * sizeof(*reply->element));
     reply->elements = n;
     reply->element = (struct redisReply **)(void *)(reply + 1);
     return reply;
@@ -62,6 +66,28 @@ create_nil(const redisReadTask *task)
 
     reply->type = REDIS_REPLY_NIL; /* the task is a string, or an array */
     return reply;
+}
+
+/* Replies that are hiredis's own, but for those that nobody can have asked for. */
+static void *(*create_any_array)(const redisReadTask *task, int elements);
+
+static void *
+create_bounded_array(const redisReadTask *task, int elements)
+{
+    return elements > REDIS_REPLY_ELEMENTS_MAX ? NULL : create_any_array(task, elements);
+}
+
+void
+redis_reply_bound(struct redisReader *reader)
+{
+    static redisReplyObjectFunctions bounded;
+
+    if (bounded.createArray == NULL) {
+        create_any_array = reader->fn->createArray;
+        bounded = *reader->fn;
+        bounded.createArray = create_bounded_array;
+    }
+    reader->fn = &bounded;
 }
 
 /* All at once, with the arena. */

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #define TRIES 3
+#define INSTANT_MAX_MS 253402300799999 /* year 9999 */
 #define RECOVERY_MS "2000" /* in which PostgreSQL may give back what a Redis has lost */
 
 enum { CLAIM_NOT_HELD, CLAIM_HELD, CLAIM_OTHER_LIFE };
@@ -37,6 +38,15 @@ claim_add(struct session_store *st, const struct store_claim *c, const char *own
     redis_batch_script(st->load, LUA_CLAIM, 3, 8, argv, NULL);
 }
 
+/* Epoch ms; 0 when that is not what it is. */
+static int64_t
+instant_of(const redisReply *text)
+{
+    int64_t ms = text->type == REDIS_REPLY_STRING ? strtoll(text->str, NULL, 10) : 0;
+
+    return ms > 0 && ms <= INSTANT_MAX_MS ? ms : 0;
+}
+
 /* The reply of a claim; false when it is none. */
 static bool
 read_claim(const redisReply *reply, struct store_claim *c)
@@ -53,12 +63,12 @@ read_claim(const redisReply *reply, struct store_claim *c)
         return false;
     c->held = reply->element[0]->integer == CLAIM_HELD;
     c->now_ms = now_us / 1000;
-    c->next_ms = strtoll(reply->element[2]->str, NULL, 10);
+    c->next_ms = instant_of(reply->element[2]);
     for (size_t i = 0; i < ids->elements; i += 2) {
-        if (ids->element[i]->len != ID_LEN)
+        if (ids->element[i]->type != REDIS_REPLY_STRING || ids->element[i]->len != ID_LEN)
             continue; /* nothing that we wrote */
         memcpy(c->due[c->n].id, ids->element[i]->str, ID_LEN + 1);
-        c->due[c->n++].wakeup_ms = strtoll(ids->element[i + 1]->str, NULL, 10);
+        c->due[c->n++].wakeup_ms = instant_of(ids->element[i + 1]);
     }
     return true;
 }

@@ -29,10 +29,9 @@ add(char *text, size_t at, const char *s, size_t len)
 }
 
 char *
-fuzz_sign(const char *secret, const char *s, size_t len, size_t *out_len)
+fuzz_sign(const struct token_key *key, const char *s, size_t len, size_t *out_len)
 {
     const char *end = memchr(s, '\n', len);
-    struct token_key *key = token_key_secret(secret);
     unsigned char signature[TOKEN_SIGNATURE_MAX];
     char *text = xalloc(BASE64_LEN(len) + BASE64_LEN(sizeof(signature)) + 8);
     size_t signature_len = 0, at;
@@ -41,7 +40,6 @@ fuzz_sign(const char *secret, const char *s, size_t len, size_t *out_len)
     text[at++] = '.';
     at = add(text, at, end + 1, len - (size_t)(end + 1 - s));
     HOLD(token_key_sign(key, text, at, signature, &signature_len));
-    token_key_free(key);
     text[at++] = '.';
     *out_len = add(text, at, (const char *)signature, signature_len);
     return text;

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct buf; /* common/buf.h */
+struct buf;       /* common/buf.h */
+struct token_key; /* common/token_key.h */
 
 /* Whether the bytes were accepted. Ends the program when something does not hold. */
 bool fuzz_take(const char *s, size_t len);
@@ -22,9 +23,9 @@ bool fuzz_take(const char *s, size_t len);
 /* What we print is JSON, and all of it. */
 void fuzz_hold_json(const struct buf *text);
 
-/* A token out of two lines, its header and its claims, signed with HS256; *out_len bytes, and a
- * NUL behind them, to be freed. */
-char *fuzz_sign(const char *secret, const char *s, size_t len, size_t *out_len);
+/* A token out of two lines, its header and its claims; *out_len bytes, and a NUL behind them,
+ * to be freed. */
+char *fuzz_sign(const struct token_key *key, const char *s, size_t len, size_t *out_len);
 
 #define HOLD(cond)                                                              \
     do {                                                                        \

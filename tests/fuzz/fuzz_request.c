@@ -10,6 +10,7 @@
 #include "common/session_store.h"
 #include "common/status.h"
 #include "common/token.h"
+#include "common/token_key.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/route.h"
@@ -29,6 +30,7 @@ struct input {
 
 static struct conf conf;
 static struct app app;
+static struct token_key *key;
 static struct req rq;
 
 static void
@@ -43,6 +45,7 @@ begin(void)
     HOLD(proxy_list_parse("192.0.2.0/24, ::1", &app.proxies, NULL) == RC_OK);
     HOLD(token_keys_new(&conf, &app.tokens, NULL) == RC_OK);
     (void)!status_open("/dev/null", &app.status, NULL);
+    key = token_key_secret(conf.jwt_secret);
     app.batch = redis_batch_new();
     request_init(&rq, &app);
 }
@@ -54,7 +57,7 @@ take_token(struct input *in, const char *claims)
     char *text = xalloc(size), *token;
 
     snprintf(text, size, HEADER "%s", claims);
-    token = fuzz_sign(conf.jwt_secret, text, size - 1, &len);
+    token = fuzz_sign(key, text, size - 1, &len);
     free(in->bearer);
     in->bearer = xalloc(len + sizeof("Bearer "));
     snprintf(in->bearer, len + sizeof("Bearer "), "Bearer %s", token);

@@ -28,10 +28,12 @@
     "\",\"participant_index\":0,\"total_time_ms\":60000}]}"
 #define EXPIRES_S 4102444800
 
+enum { TOKEN = 1, KEY = 2, BRIEF = 4 };
+
 struct ask {
     const char *name;
     const char *method, *uri, *body; /* body NULL: none */
-    bool signed_in, has_key;
+    unsigned with;
     void (*run)(struct app *app); /* instead of a request */
 };
 
@@ -94,28 +96,29 @@ metrics(struct app *app)
 
 /* clang-format off */
 static const struct ask asks[] = {
-    { "get",      "GET",    ONE,                        NULL, false, false, NULL },
-    { "get as",   "GET",    ONE,                        NULL, true,  false, NULL },
-    { "poll",     "GET",    ONE "/poll?since_version=3", NULL, false, false, NULL },
-    { "create",   "POST",   "/v1/sessions",             BODY, true,  true,  NULL },
-    { "create anew", "POST", "/v1/sessions",            BODY, false, false, NULL },
-    { "start",    "POST",   ONE "/start",               "{}", false, false, NULL },
-    { "switch",   "POST",   ONE "/switch",              "{}", false, true,  NULL },
-    { "switch as", "POST",  ONE "/switch",              "{}", true,  false, NULL },
-    { "delete",   "DELETE", ONE,                        NULL, false, true,  NULL },
-    { "list",     "GET",    "/v1/sessions?limit=3",     NULL, true,  false, NULL },
-    { "list running", "GET", "/v1/sessions?status=running&cursor=1795362403096." ID, NULL, true, false, NULL },
-    { "batch",    "POST",   "/v1/sessions/batch", "{\"session_ids\":[\"" ID "\",\"" OTHER "\"]}", false, false, NULL },
-    { "time",     "GET",    "/v1/time",                 NULL, false, false, NULL },
-    { "health",   "GET",    "/health",                  NULL, false, false, NULL },
-    { "ready",    "GET",    "/ready",                   NULL, false, false, NULL },
-    { "events",   "GET",    ONE "/events?limit=2",      NULL, false, false, NULL },
-    { "refused",  "POST",   ONE "/switch",              "[",  true,  false, NULL },
-    { "claim",    NULL, NULL, NULL, false, false, claim },
-    { "expire",   NULL, NULL, NULL, false, false, expire },
-    { "beat",     NULL, NULL, NULL, false, false, beat },
-    { "metrics",  NULL, NULL, NULL, false, false, metrics },
-    { "release",  NULL, NULL, NULL, false, false, release },
+    { "get",      "GET",    ONE,                        NULL, 0, NULL },
+    { "get as",   "GET",    ONE,                        NULL, TOKEN, NULL },
+    { "poll",     "GET",    ONE "/poll?since_version=3", NULL, 0, NULL },
+    { "create",   "POST",   "/v1/sessions",             BODY, TOKEN | KEY,  NULL },
+    { "create anew", "POST", "/v1/sessions",            BODY, 0, NULL },
+    { "start",    "POST",   ONE "/start",               "{}", 0, NULL },
+    { "switch",   "POST",   ONE "/switch",              "{}", KEY,  NULL },
+    { "switch brief", "POST", ONE "/switch",            "{}", KEY | BRIEF, NULL },
+    { "switch as", "POST",  ONE "/switch",              "{}", TOKEN, NULL },
+    { "delete",   "DELETE", ONE,                        NULL, KEY,  NULL },
+    { "list",     "GET",    "/v1/sessions?limit=3",     NULL, TOKEN, NULL },
+    { "list running", "GET", "/v1/sessions?status=running&cursor=1795362403096." ID, NULL, TOKEN, NULL },
+    { "batch",    "POST",   "/v1/sessions/batch", "{\"session_ids\":[\"" ID "\",\"" OTHER "\"]}", 0, NULL },
+    { "time",     "GET",    "/v1/time",                 NULL, 0, NULL },
+    { "health",   "GET",    "/health",                  NULL, 0, NULL },
+    { "ready",    "GET",    "/ready",                   NULL, 0, NULL },
+    { "events",   "GET",    ONE "/events?limit=2",      NULL, 0, NULL },
+    { "refused",  "POST",   ONE "/switch",              "[",  TOKEN, NULL },
+    { "claim",    NULL, NULL, NULL, 0, claim },
+    { "expire",   NULL, NULL, NULL, 0, expire },
+    { "beat",     NULL, NULL, NULL, 0, beat },
+    { "metrics",  NULL, NULL, NULL, 0, metrics },
+    { "release",  NULL, NULL, NULL, 0, release },
 };
 /* clang-format on */
 
@@ -165,10 +168,12 @@ answer(const struct ask *ask)
     fake_init(&io, ask->method, ask->uri, ask->body);
     if (strchr(ask->uri, '?') != NULL)
         fake_set(&io, "QUERY_STRING", strchr(ask->uri, '?') + 1);
-    if (ask->signed_in)
+    if ((ask->with & TOKEN) != 0)
         fake_set(&io, "HTTP_AUTHORIZATION", buf_cstr(&token));
-    if (ask->has_key)
+    if ((ask->with & KEY) != 0)
         fake_set(&io, "HTTP_IDEMPOTENCY_KEY", "key");
+    if ((ask->with & BRIEF) != 0)
+        fake_set(&io, "HTTP_PREFER", "return=minimal");
     fake_set(&io, "HTTP_IF_NONE_MATCH", "W/\"0abcdefghij-wxyz.000000001-7\"");
     HOLD(request_parse(&rq, &io.super, &f) == RC_OK);
     route_dispatch(&rq);

@@ -1,5 +1,5 @@
-"""The table of parsers says what is there: every driver stands in it, with seeds, and names files and functions
-that exist. `make fuzz-cover` measures what this cannot."""
+"""The table of parsers says what is there: every driver stands in it, with seeds, and every file of it exists.
+`make fuzz-cover` looks at the functions, and measures."""
 
 import re
 
@@ -24,9 +24,9 @@ def test_a_driver_is_in_the_table_and_has_seeds(driver):
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.file)
-def test_a_row_names_what_exists(parser):
+def test_a_row_names_a_file_and_its_drivers(parser):
     assert set(parser.drivers) <= set(cover.drivers())
-    assert set(parser.functions) <= functions(parser.file)
+    assert (cover.ROOT / parser.file).is_file()
 
 
 def test_every_exception_has_a_reason_and_a_line():

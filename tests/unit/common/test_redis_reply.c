@@ -93,6 +93,35 @@ half_a_reply_goes_with_its_reader(void **state)
     redis_batch_free(b);
 }
 
+/* "*4194304" begins an array of elements that may come; one more, and the reader gives up. */
+static void
+an_array_that_nobody_asked_for_ends_the_connection(void **state)
+{
+    static const struct {
+        const char *wire;
+        int rc;
+    } heads[] = { { "*4194304\r\n:1\r\n", REDIS_OK },
+                  { "*4194305\r\n:1\r\n", REDIS_ERR },
+                  { "*2147483647\r\n", REDIS_ERR } };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(heads) / sizeof(*heads); i++) {
+        struct redis_batch *b = redis_batch_new();
+        redisReader *reader = redisReaderCreate();
+        void *reply = NULL;
+
+        if (i % 2 == 0)
+            redis_batch_pool(b, reader);
+        else
+            redis_reply_bound(reader);
+        redisReaderFeed(reader, heads[i / 2].wire, strlen(heads[i / 2].wire));
+        assert_int_equal(redisReaderGetReply(reader, &reply), heads[i / 2].rc);
+        assert_null(reply);
+        redisReaderFree(reader);
+        redis_batch_free(b);
+    }
+}
+
 static struct redis_batch *
 filled(int commands)
 {
@@ -142,6 +171,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pooled_replies_are_the_same_wherever_they_are_cut),
         cmocka_unit_test(half_a_reply_goes_with_its_reader),
+        cmocka_unit_test(an_array_that_nobody_asked_for_ends_the_connection),
         cmocka_unit_test(moved_replies_outlive_their_batch),
     };
 
