@@ -59,26 +59,37 @@ session_call_begin(struct session_call *c, struct session_store *st, const char 
 
 /* --- lives --- */
 
-enum rc
-session_life_begin(struct session_store *st, int partition, struct fail *f)
+static void
+life_add(struct session_store *st, int partition, const char *outage)
 {
     struct key life = keys_life(st->conf->key_prefix, partition);
     struct key wakeups = keys_wakeups(st->conf->key_prefix, partition);
     struct key wake = keys_wake(st->conf->key_prefix, partition);
-    char outage[24], changes[24];
-    enum rc rc = redis_connect(st->redis, f);
+    char changes[24];
     const char *argv[] = {
         life.s, wakeups.s, redis_run_id(st->redis), outage, wake.s, changes
     };
+
+    snprintf(changes, sizeof(changes), "%" PRId64, changes_known(partition));
+    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 6, argv, NULL);
+}
+
+enum rc
+session_lives_begin(struct session_store *st, const int *partition, size_t n, struct fail *f)
+{
+    char outage[24];
+    enum rc rc = redis_connect(st->redis, f);
 
     if (rc != RC_OK)
         return rc;
     snprintf(outage, sizeof(outage), "%" PRId64, st->conf->outage_pause_ms);
     redis_batch_clear(st->commit);
-    snprintf(changes, sizeof(changes), "%" PRId64, changes_known(partition));
-    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 6, argv, NULL);
+    for (size_t i = 0; i < n; i++)
+        life_add(st, partition[i], outage);
     rc = redis_run(st->redis, st->commit, f);
-    return rc == RC_OK ? redis_batch_check(st->commit, 0, f) : rc;
+    for (size_t i = 0; i < n && rc == RC_OK; i++)
+        rc = redis_batch_check(st->commit, (int)i, f);
+    return rc;
 }
 
 /* --- load --- */
@@ -136,6 +147,8 @@ load_once(struct session_call *c, const struct store_rider *rider)
 enum rc
 session_call_load(struct session_call *c, const struct store_rider *rider)
 {
+    const int partition = keys_partition(c->id);
+
     for (int i = 0; i < LIVES_MAX; i++) {
         enum rc rc = load_once(c, i == 0 ? rider : NULL);
 
@@ -148,7 +161,7 @@ session_call_load(struct session_call *c, const struct store_rider *rider)
             return rc;
         if (strcmp(c->ld.run_id, redis_run_id(c->st->redis)) == 0)
             return RC_OK;
-        rc = session_life_begin(c->st, keys_partition(c->id), c->f);
+        rc = session_lives_begin(c->st, &partition, 1, c->f);
         if (rc != RC_OK)
             return rc == RC_OUTCOME_UNKNOWN ? RC_STORE_UNAVAILABLE : rc;
     }

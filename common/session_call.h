@@ -51,8 +51,10 @@ const char *session_audit_keep(const struct conf *conf);
 
 void session_call_begin(struct session_call *c, struct session_store *st, const char *id);
 
-/* Make sure that the partition lives under the Redis that answers. RC_OK or a store code. */
-enum rc session_life_begin(struct session_store *st, int partition, struct fail *f) MUSTCHECK;
+/* Make sure that these partitions live under the Redis that answers, in one round trip. RC_OK
+ * or a store code. */
+enum rc session_lives_begin(struct session_store *st, const int *partition, size_t n,
+                            struct fail *f) MUSTCHECK;
 
 /* Read the session (c->ld.exists) under the life of its partition. RC_OK, RC_STATE_UNREADABLE,
  * store codes, the rider's code. */

@@ -290,6 +290,8 @@ static void
 a_gap_is_remembered_over_another_restart(void **state)
 {
     (void)state;
+    const int partition = keys_partition(id_a);
+
     fx.conf.outage_pause_ms = 300;
     start_game(60000);
     private_redis_kill(&fx.server);
@@ -297,7 +299,7 @@ a_gap_is_remembered_over_another_restart(void **state)
     private_redis_restart(&fx.server);
     for (int i = 0; i < 2; i++) { /* somebody begins both lives without touching the session */
         fixture_reopen();
-        assert_int_equal(session_life_begin(fx.store, keys_partition(id_a), &fx.f), RC_OK);
+        assert_int_equal(session_lives_begin(fx.store, &partition, 1, &fx.f), RC_OK);
         if (i == 0)
             private_redis_restart(&fx.server);
     }

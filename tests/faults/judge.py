@@ -321,21 +321,19 @@ class Judgement:
                 self.blame(f"watcher {socket.watcher} holds {shown[-1]}, true is {final}")
 
     def service_is_back_in_time(self):
-        """Within 2 s nobody hears 503 any more, and every session moves again."""
-        heard, moved = {}, {}
+        """What is asked later than 2 s is answered and finds what was there, and every session moves again."""
+        heard, moved, late = set(), set(), self.back + FRESH_US
         for a in self.history.answers:
-            if self.back and a.sent > self.back + FRESH_US and a.status in (0, 503):
+            if a.sent < self.back:
+                continue
+            if 200 <= a.status < 500:
+                heard.add(a.player)
+            if 200 <= a.status < 300 and a.op != "G":
+                moved.add(a.session)
+            gone = a.status == 404 and self.history.kinds[a.session] != "c"
+            if self.back and a.sent > late and (a.status in (0, 503) or gone):
                 self.blame(f"later than 2 s: {a}")
-            if a.sent >= self.back and 200 <= a.status < 500:
-                heard.setdefault(a.player, a.at)
-                if a.status < 300 and a.op != "G":
-                    moved.setdefault(a.session, a.at)
-        asking = {a.player for a in self.history.answers if self.history.kinds[a.session] != "t"}
-        late = [p for p in asking if heard.get(p, 1 << 62) > self.back + FRESH_US]
-        late += [
-            self.history.uuids[n]
-            for n, kind in self.history.kinds.items()
-            if kind in "gkc" and moved.get(n, 1 << 62) > self.back + FRESH_US
-        ]
-        if late and self.back:
-            self.blame(f"not answered within 2 s: {late[:8]}")
+        rests = [a.player for a in self.history.answers if a.player not in heard and self.history.kinds[a.session] != "t"]
+        rests += [self.history.uuids[n] for n, kind in self.history.kinds.items() if kind in "gkc" and n not in moved]
+        if rests and self.back:
+            self.blame(f"was not served any more: {sorted(set(map(str, rests)))[:8]}")

@@ -140,7 +140,7 @@ def judge(stack, crowd, fault, s):
     done = len(history.done())
     s.notes.append(
         f"peak {crowd.peak:.0f}/s, struck at {s.rate:.0f}/s, {done} changes answered, {len(history.doubts())} in doubt, "
-        f"{sum(a.status == 503 for a in history.answers)} times 503, {sum(len(s.shown) for s in history.sockets)} pushes, "
+        f"{sum(a.status == 503 for a in history.answers)} times 503, {sum(len(socket.shown) for socket in history.sockets)} pushes, "
         f"{sum(map(len, records.values()))} records, away {(back - s.began) / 1e6:.2f} s, {judgement.lost} lost, {counted} counted, {skips} skips, "
         f"memory {before['memory'] >> 10} to {after['memory'] >> 10} KB"
     )

@@ -184,12 +184,16 @@ BAD = {
     "a watcher who did not come back": (dict(lines=[*GOOD, f"X {5 * S} 7"]), "did not come back"),
     "a service that does not come back": (
         dict(lines=[line for line in GOOD if "A 9000000" in line or line[0] != "A" or " 201 " in line], back=5 * S),
-        "not answered within 2 s",
+        "was not served any more",
     ),
     "a handshake that is refused for no reason": (dict(lines=[*GOOD, f"H {5 * S} 8 500 1"]), "was refused with 500"),
     "a handshake that is refused for ever": (dict(lines=[*GOOD, f"H {5 * S} 8 503 0"]), "503, without Retry-After"),
     "503 long after": (
         dict(lines=[*GOOD, f"A {10 * S} {10 * S + 9} 1 0 S - 4 503 STORE_UNAVAILABLE 1 -1 -1 - -1"], back=5 * S),
+        "later than 2 s",
+    ),
+    "404 long after": (
+        dict(lines=[*GOOD, f"A {10 * S} {10 * S + 9} 1 0 G - 4 404 SESSION_NOT_FOUND 0 -1 -1 - -1"], back=5 * S, may_lose=True),
         "later than 2 s",
     ),
     "a socket that is away for long": (
