@@ -1,5 +1,5 @@
 #include "etag.h"
-#include <inttypes.h>
+#include "buf.h"
 
 #define VERSION_DIGITS_MAX 18
 #define BLANKS " \t"
@@ -7,7 +7,14 @@
 void
 etag_make(char out[ETAG_MAX], const char *epoch, int64_t version)
 {
-    snprintf(out, ETAG_MAX, "\"%s-%" PRId64 "\"", epoch, version);
+    size_t len = strnlen(epoch, EPOCH_MAX - 1);
+
+    *out++ = '"';
+    memcpy(out, epoch, len);
+    out += len;
+    *out++ = '-';
+    out += i64_print(out, version);
+    memcpy(out, "\"", 2);
 }
 
 /*

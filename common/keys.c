@@ -143,11 +143,16 @@ keys_lease(const char *prefix, int partition)
 static void
 hash_hex(const char *s, int n, char hex[2 * SHA256_DIGEST_LENGTH + 1])
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char hash[SHA256_DIGEST_LENGTH];
+    size_t len = 0;
 
     SHA256((const unsigned char *)s, strlen(s), hash);
-    for (int i = 0; i < n; i++)
-        snprintf(hex + 2 * (size_t)i, 3, "%02x", hash[i]);
+    for (int i = 0; i < n; i++) {
+        hex[len++] = digits[hash[i] >> 4];
+        hex[len++] = digits[hash[i] & 15];
+    }
+    hex[len] = '\0';
 }
 
 /* "<prefix>{<family>:<kind>:<who>}" */

@@ -1,8 +1,8 @@
 #include "limit.h"
+#include "buf.h"
 #include "lua_scripts.h"
 #include "redis.h"
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
 
 #define COUNT_MAX 1000000000
 #define SPAN_MAX_MS (366LL * 24 * 3600 * 1000)
@@ -78,14 +78,14 @@ limit_parse(const char *s, int64_t default_window_ms, struct limit_rule *out, st
 int
 limit_add(struct redis_batch *b, const struct limit_rule *rule, const char *key)
 {
-    char count[24], window[24], cooldown[24];
+    char count[I64_SIZE], window[I64_SIZE], cooldown[I64_SIZE];
     const char *argv[] = { key, count, window, cooldown };
 
     if (rule->count == 0)
         return -1;
-    snprintf(count, sizeof(count), "%" PRId64, rule->count);
-    snprintf(window, sizeof(window), "%" PRId64, rule->window_ms);
-    snprintf(cooldown, sizeof(cooldown), "%" PRId64, rule->cooldown_ms);
+    i64_print(count, rule->count);
+    i64_print(window, rule->window_ms);
+    i64_print(cooldown, rule->cooldown_ms);
     return redis_batch_script(b, LUA_LIMIT_HIT, 1, 4, argv, NULL);
 }
 
