@@ -4,8 +4,7 @@
  *
  * A route's name is found by its hash. Whoever swaps the hash into a free place has it, and
  * everybody who finds it there writes the name if it is missing: the same bytes, so it does not
- * matter who was killed halfway. A holder's place is one word too, process id and start time:
- * taking it is one swap, and what a dead process left is told from the living by /proc.
+ * matter who was killed halfway.
  *
  * Left out: resetting, and floating point. Prometheus takes a new area for a restart.
  */
@@ -13,23 +12,13 @@
 #include "metrics_area.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define NAME_WORDS (METRICS_ROUTE_MAX / 8)
 #define ROUTE_WORDS (1 + NAME_WORDS)
 #define HOLDER_WORDS (1 + METRIC__MAX)
 #define CELLS_AT (METRICS_ROUTES * ROUTE_WORDS + METRICS_HOLDERS * HOLDER_WORDS)
-
-/* A holder: being taken (the sign), process id, start in clock ticks. */
-#define PID_SHIFT 41
-#define START_MASK ((INT64_C(1) << PID_SHIFT) - 1)
-#define TAKING INT64_MIN
 
 typedef metric_word word;
 
@@ -38,7 +27,6 @@ static_assert(METRICS_ROUTE_MAX % 8 == 0, "names are whole words");
 
 static struct {
     word *area; /* NULL: nothing is counted */
-    word *holder;
     size_t words;
     struct metric_place places[METRIC__MAX];
 } here;
@@ -161,7 +149,7 @@ metrics_attach(void *area)
 {
     lay_out();
     here.area = area;
-    here.holder = NULL;
+    metrics_hold_begin();
 }
 
 bool
@@ -237,6 +225,13 @@ metrics_words(size_t at)
     return here.area + at;
 }
 
+metric_word *
+metrics_holder_words(size_t i)
+{
+    return here.area == NULL ? NULL
+                             : here.area + METRICS_ROUTES * ROUTE_WORDS + i * HOLDER_WORDS;
+}
+
 static word *
 cell(enum metric m, size_t label0, size_t label1, size_t label2)
 {
@@ -290,119 +285,4 @@ metrics_set(enum metric m, int64_t value)
         return;
     assert(metric_rows[m].type == METRIC_SET);
     atomic_store_explicit(cell(m, 0, 0, 0), value < 0 ? 0 : value + 1, memory_order_relaxed);
-}
-
-/* --- what processes hold --- */
-
-static word *
-holder_words(size_t i)
-{
-    return here.area + METRICS_ROUTES * ROUTE_WORDS + i * HOLDER_WORDS;
-}
-
-/* When `pid` started; 0 for a zombie or nothing; -1 when that cannot be read. */
-static int64_t
-start_of(pid_t pid)
-{
-    char path[32], text[1024], *p;
-    long long start;
-    ssize_t n;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) /* hidden from us, perhaps */
-        return kill(pid, 0) != 0 && errno == ESRCH ? 0 : -1;
-    n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    p = strrchr(text, ')'); /* the name before it may hold anything */
-    if (p == NULL || p[1] == '\0' || p[2] == 'Z' || p[2] == 'X')
-        return 0;
-    if (sscanf(p + 2,
-               "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-               "%*d %lld",
-               &start) != 1)
-        return -1;
-    return start & START_MASK;
-}
-
-/* Where starts cannot be read, the process id has to do. */
-static bool
-is_alive(int64_t owner)
-{
-    int64_t start = start_of((pid_t)((owner & INT64_MAX) >> PID_SHIFT));
-    int64_t was = owner & START_MASK;
-
-    return start == -1 || (start != 0 && (was == 0 || was == start));
-}
-
-static void
-take_place(void)
-{
-    pid_t pid = getpid();
-    int64_t start = start_of(pid), self;
-
-    self = (int64_t)pid << PID_SHIFT | (start > 0 ? start : 0);
-    for (size_t i = 0; i < METRICS_HOLDERS; i++) {
-        word *w = holder_words(i);
-        int64_t owner = atomic_load(&w[0]);
-
-        if (owner != 0 && is_alive(owner))
-            continue;
-        if (!atomic_compare_exchange_strong(&w[0], &owner, self | TAKING))
-            continue;
-        for (int m = 0; m < METRIC__MAX; m++)
-            atomic_store(&w[1 + m], 0);
-        atomic_store(&w[0], self);
-        here.holder = w;
-        return;
-    }
-}
-
-void
-metrics_hold(enum metric m, int64_t n)
-{
-    assert(metric_rows[m].type == METRIC_HELD);
-    if (here.area != NULL && here.holder == NULL)
-        take_place();
-    if (here.holder != NULL)
-        atomic_store_explicit(&here.holder[1 + m], n, memory_order_relaxed);
-}
-
-void
-metrics_hold_nothing(void)
-{
-    if (here.holder != NULL)
-        atomic_store(&here.holder[0], 0);
-    here.holder = NULL;
-}
-
-int64_t
-metrics_held(enum metric m)
-{
-    int64_t sum = 0;
-
-    for (size_t i = 0; i < METRICS_HOLDERS; i++) {
-        word *w = holder_words(i);
-        int64_t owner = atomic_load(&w[0]);
-
-        if (owner > 0 && is_alive(owner))
-            sum += atomic_load_explicit(&w[1 + m], memory_order_relaxed);
-    }
-    return sum;
-}
-
-size_t
-metrics_holders(int pids[METRICS_HOLDERS])
-{
-    size_t n = 0;
-
-    for (size_t i = 0; here.area != NULL && i < METRICS_HOLDERS; i++) {
-        int64_t owner = atomic_load(&holder_words(i)[0]);
-
-        if (owner > 0 && is_alive(owner))
-            pids[n++] = (int)(owner >> PID_SHIFT);
-    }
-    return n;
 }

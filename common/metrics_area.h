@@ -23,6 +23,10 @@ size_t metrics_bucket_count(const struct metric_row *row);
 const metric_word *metrics_words(size_t at);
 /* The name of route `i` > 0; false: not written yet. */
 bool metrics_route_name(size_t i, char name[METRICS_ROUTE_MAX]);
+/* The place of a holder, owner first, then a word for each metric; NULL without an area. */
+metric_word *metrics_holder_words(size_t i);
+/* Another area: nothing of it is held. */
+void metrics_hold_begin(void);
 /* What all living processes hold. */
 int64_t metrics_held(enum metric m);
 

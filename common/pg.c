@@ -30,12 +30,6 @@ struct pg {
     char state[STATE_LEN + 1];
 };
 
-static PGresult *
-unwrap(const struct pg_result *r)
-{
-    return (PGresult *)(uintptr_t)r;
-}
-
 struct pg *
 pg_new(const char *url, const char *client_name, int64_t deadline_ms)
 {
@@ -375,36 +369,4 @@ pg_copy(struct pg *pg, const struct pg_stmt *stmt, const char *data, size_t len,
     rc = finish(pg, stmt->name, until_ms, &result, f);
     PQclear(result);
     return rc;
-}
-
-/* --- results --- */
-
-int
-pg_rows(const struct pg_result *r)
-{
-    return PQntuples(unwrap(r));
-}
-
-const char *
-pg_text(const struct pg_result *r, int row, int column)
-{
-    return PQgetvalue(unwrap(r), row, column);
-}
-
-bool
-pg_is_null(const struct pg_result *r, int row, int column)
-{
-    return PQgetisnull(unwrap(r), row, column) != 0;
-}
-
-int64_t
-pg_int(const struct pg_result *r, int row, int column)
-{
-    return strtoll(pg_text(r, row, column), NULL, 10);
-}
-
-void
-pg_result_free(struct pg_result *r)
-{
-    PQclear(unwrap(r));
 }
