@@ -40,7 +40,8 @@ def wrk(base_url, method="GET", path="/", seconds=2, ids=None, sent=None, header
         pids=()):
     """
     What load.lua prints of one run, and with `pids` cpu_us: their CPU time per answer. seconds is a whole number. The runs of a
-    round must not differ but in the server: same connections, same threads. count: end when about so many are sent.
+    round must not differ but in the server: same connections, same threads. count: end when about so many are sent, then of
+    how long the run was nothing is known.
     """
     env = {**os.environ, "BENCH_METHOD": method, "BENCH_PATH": path,
            "BENCH_HEADERS": "".join(f"{name}: {value}\n" for name, value in (headers or {}).items())}
@@ -72,10 +73,12 @@ def ids_of(one):
 
 def create_many(one, count, started=True):
     """At least `count` sessions more, and hardly more than that, as fast as they can be made."""
-    wrk(one.base_url, "POST", "/v1/sessions", sent=CREATE_BODY, headers=one.headers, count=count + CONNECTIONS, seconds=60)
+    before = len(ids_of(one))
+    while (left := before + count - len(ids_of(one))) > 0:
+        wrk(one.base_url, "POST", "/v1/sessions", sent=CREATE_BODY, headers=one.headers, count=left + CONNECTIONS, seconds=60)
     if started:
         ids = ids_of(one)
-        # every thread goes through all of them; the second one finds that they run
+        # the thread that ends first has been through all of them; what the other one did is done
         wrk(one.base_url, "POST", "/v1/sessions/@/start", ids=ids, headers=one.headers, count=THREADS * (len(ids) + CONNECTIONS), seconds=60)
 
 

@@ -111,7 +111,6 @@ def memory():
 
         def used():
             """Without the records for a PostgreSQL, of which there is none."""
-            redis.memory_purge()
             return redis.info("memory")["used_memory"] - sum(redis.memory_usage(key, samples=0) or 0 for key in redis.scan_iter("sk:*:audit"))
 
         empty, keys = used(), redis.dbsize()
