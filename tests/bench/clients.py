@@ -12,6 +12,7 @@ from measure import cpu_seconds
 from programs import HERE, TOOLS
 
 CONNECTIONS, THREADS = 64, 2
+SESSION_KEYS = "sk:*:session:*"
 CREATE_BODY = json.dumps({
     "session_id": "@", "sync_mode": "per_participant", "total_time_ms": 86400000,
     "participants": [{"participant_id": f"123e4567-e89b-42d3-a456-42661417400{k}", "participant_index": k, "total_time_ms": 86400000}
@@ -68,7 +69,7 @@ def wrk(base_url, method="GET", path="/", seconds=2, ids=None, sent=None, header
 
 def ids_of(one):
     """The sessions that its Redis holds."""
-    return [key[-36:] for key in one.stack.redis().scan_iter("sk:*:session:*", count=1000)]
+    return [key[-36:] for key in one.stack.redis().scan_iter(SESSION_KEYS, count=1000)]
 
 
 def create_many(one, count, started=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import measure
 from audit import drained
-from clients import create_many, create_started, ids_of, wrk
+from clients import SESSION_KEYS, create_many, create_started, ids_of, wrk
 from fanout import Watched
 from measure import Figure, cpu_seconds, rounds
 from programs import Bare, Ours
@@ -15,7 +15,7 @@ WHOLE, CHANGES = "whole states", "changes (delta, return=minimal)"
 PARTICIPANTS = (2, 100, 1000)
 SESSIONS, STORED = (10, 1000, 10000), 100000
 SOCKETS = (1, 100, 5000)
-SWITCH, MEMORY = "switch", "session that has not begun"
+SWITCH, MEMORY = "switch", "session of two participants"
 
 
 @dataclass
@@ -104,23 +104,19 @@ def sessions(how):
 
 
 def memory():
-    """Sessions -> what Redis needs for each of them."""
+    """Sessions -> what Redis needs for each of them: its key and all that is in it."""
     bare, found = Bare(), {}
     try:
-        redis = bare.stack.redis()
-
-        def used():
-            """Without the records for a PostgreSQL, of which there is none."""
-            return redis.info("memory")["used_memory"] - sum(redis.memory_usage(key, samples=0) or 0 for key in redis.scan_iter("sk:*:audit"))
-
-        empty, keys = used(), redis.dbsize()
         for n in (*SESSIONS, STORED):
-            have = redis.dbsize() - keys
+            have = len(ids_of(bare))
             if n <= SESSIONS[0]:
                 create_started(bare.base_url, n)
             else:
                 create_many(bare, n - have, started=False)
-            found[n] = Figure([(used() - empty) / (redis.dbsize() - keys)])
+            asked, keys = bare.stack.redis().pipeline(transaction=False), 0
+            for keys, key in enumerate(bare.stack.redis().scan_iter(SESSION_KEYS, count=1000), 1):
+                asked.memory_usage(key, samples=0)
+            found[n] = Figure([sum(asked.execute()) / keys])
         return found
     finally:
         bare.close()
