@@ -7,6 +7,7 @@
 #include "common/metrics.h"
 #include "common/metrics_ask.h"
 #include "common/redis.h"
+#include "foyer.h"
 #include "listener.h"
 #include "reader.h"
 #include "server.h"
@@ -24,6 +25,7 @@ struct scrape {
     struct app *app;
     struct lws_vhost *vhost;
     struct listener *listener;
+    struct foyer *foyer;
     uv_timer_t timer;
     struct redis_batch *batch; /* under way while `asking` */
     int64_t asked[METRIC__MAX];
@@ -123,7 +125,18 @@ on_socket(void *ctx, int fd)
 {
     const struct scrape *s = ctx;
 
-    (void)!lws_adopt_socket_vhost(s->vhost, fd);
+    foyer_enter(s->foyer, fd);
+}
+
+static void
+on_head(void *ctx, int fd, const char *head, size_t len)
+{
+    const struct scrape *s = ctx;
+
+    if (len == 0)
+        (void)!lws_adopt_socket_vhost(s->vhost, fd);
+    else
+        (void)!lws_adopt_socket_vhost_readbuf(s->vhost, fd, head, len);
 }
 
 /* --- life --- */
@@ -145,6 +158,7 @@ scrape_new(struct app *app)
     s->batch = redis_batch_new();
     info.user = s;
     s->vhost = server_add_vhost(app->server, &info);
+    s->foyer = foyer_new(&app->uv, on_head, s);
     s->listener = listener_new(&app->uv, conf->metrics_host, conf->metrics_port, on_socket, s);
     uv_timer_init(&app->uv, &s->timer);
     s->timer.data = s;
@@ -167,5 +181,6 @@ scrape_close(struct scrape *s)
     if (s == NULL)
         return;
     listener_close(s->listener);
+    foyer_close(s->foyer);
     uv_close((uv_handle_t *)&s->timer, on_closed);
 }

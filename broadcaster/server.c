@@ -1,13 +1,13 @@
 #include "server.h"
 
 #include "admission.h"
+#include "answer.h"
 #include "app.h"
 #include "common/access.h"
 #include "common/address.h"
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/conf.h"
-#include "common/headers.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -19,7 +19,6 @@
 #include "hub.h"
 #include "pass.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <libwebsockets.h>
 #include <sys/socket.h>
@@ -29,6 +28,9 @@
 #define HEAD_TIMEOUT_S 10
 /* Health checks and requests under way, beside the clients. */
 #define EXTRA_CONNECTIONS 256
+/* Connections that wait for a further request: what comes there was not seen by the foyer, so
+ * few may hold a place for heads, and the others close with their answer. */
+#define KEPT_MAX 64
 /* A piece of a client's message; usual ones fit. Costs this much per socket. */
 #define PIECE_MAX 256
 
@@ -36,7 +38,7 @@ struct server {
     struct app *app;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    int connections;
+    int connections, kept;
     struct proxy_list proxies;
 };
 
@@ -84,58 +86,27 @@ const struct client_io server_io = {
     .write = io_write, .is_stuck = io_is_stuck, .want_write = io_want_write, .cut = io_cut
 };
 
-/* --- plain HTTP answers --- */
+/* --- plain HTTP --- */
 
-struct answer {
-    unsigned status;
-    const char *header; /* "Name: value", NULL none */
-    const char *body;   /* JSON */
-    bool bare;          /* to HEAD: without the body */
-    bool last;          /* the connection closes */
-};
-
-static const char *
-status_text(unsigned status)
+/* Whether the connection may stay for another request. */
+static bool
+keep(struct server *s, struct lws *wsi)
 {
-    static const struct {
-        unsigned status;
-        const char *text;
-    } texts[] = { { 200, "OK" },
-                  { 400, "Bad Request" },
-                  { 401, "Unauthorized" },
-                  { 403, "Forbidden" },
-                  { 404, "Not Found" },
-                  { 405, "Method Not Allowed" },
-                  { 426, "Upgrade Required" },
-                  { 429, "Too Many Requests" },
-                  { 503, "Service Unavailable" } };
-
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        if (texts[i].status == status)
-            return texts[i].text;
-    return "Error";
+    if (lws_get_opaque_user_data(wsi) != NULL)
+        return true;
+    if (s->kept >= KEPT_MAX)
+        return false;
+    s->kept++;
+    lws_set_opaque_user_data(wsi, s);
+    return true;
 }
 
-/* Written by us as a whole: before an upgrade the library would say HTTP/1.0. */
-static bool
-send_answer(struct lws *wsi, const struct answer *a)
+static void
+on_destroy(struct server *s, struct lws *wsi)
 {
-    struct buf out;
-    bool ok;
-
-    buf_init(&out, 2048);
-    buf_printf(&out, "HTTP/1.1 %u %s\r\n", a->status, status_text(a->status));
-    buf_str(&out, "Content-Type: application/json; charset=utf-8\r\nCache-Control: "
-                  "no-store\r\n" HEADERS_ALWAYS HEADERS_DATA);
-    if (a->header != NULL)
-        buf_printf(&out, "%s\r\n", a->header);
-    if (a->last)
-        buf_str(&out, "Connection: close\r\n");
-    buf_printf(&out, "Content-Length: %zu\r\n\r\n%s", strlen(a->body), a->bare ? "" : a->body);
-    assert(!out.overflow);
-    ok = lws_write(wsi, (unsigned char *)out.data, out.len, LWS_WRITE_RAW) >= 0;
-    buf_fini(&out);
-    return ok;
+    s->connections--;
+    if (lws_get_opaque_user_data(wsi) != NULL)
+        s->kept--;
 }
 
 static int
@@ -149,7 +120,8 @@ on_http(struct server *s, struct lws *wsi, const char *path)
     a.bare = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
     if (a.bare || lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0) {
         a.status = health_answer(s->app, path, body, sizeof(body));
-        if (!send_answer(wsi, &a))
+        a.last = !keep(s, wsi);
+        if (!answer_send(wsi, &a) || a.last)
             return -1;
         return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
     }
@@ -157,7 +129,7 @@ on_http(struct server *s, struct lws *wsi, const char *path)
     a = (struct answer){
         .status = 405, .header = "Allow: GET, HEAD", .body = refusal, .last = true
     };
-    (void)!send_answer(wsi, &a);
+    (void)!answer_send(wsi, &a);
     return -1;
 }
 
@@ -238,7 +210,7 @@ on_upgrade(struct server *s, struct lws *wsi)
     }
     snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"%s}}",
              row->code, row->message, retry);
-    return send_answer(wsi, &a) ? 1 : -1;
+    return answer_send(wsi, &a) ? 1 : -1;
 }
 
 static int
@@ -327,7 +299,7 @@ callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, s
     case LWS_CALLBACK_CLOSED:
         return on_close(server_of(wsi), c);
     case LWS_CALLBACK_WSI_DESTROY:
-        server_of(wsi)->connections--;
+        on_destroy(server_of(wsi), wsi);
         return 0;
     default:
         return 0;

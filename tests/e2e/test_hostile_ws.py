@@ -364,6 +364,53 @@ def test_heads_that_do_not_come_keep_nobody_out(make_stack):
             sock.close()
 
 
+def test_heads_that_do_not_come_where_metrics_are_read_keep_nobody_out_either(make_stack):
+    stack = make_stack(BROADCASTERS=1)
+    slow = []
+    try:
+        for k in range(600):
+            slow.append(socket.create_connection(("127.0.0.1", stack.metrics_port), timeout=10 * SLOW))
+            slow[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost:" if k % 2 else b"G")
+        with RawSocket(stack.ws_port, headers=V1) as raw:
+            assert raw.status == 101 and b"CONNECTED" in raw.frame()[1]
+        assert "synckairos_websocket_connections" in requests.get(f"http://127.0.0.1:{stack.metrics_port}/metrics", timeout=10 * SLOW).text
+    finally:
+        for sock in slow:
+            sock.close()
+
+
+def test_half_a_second_request_keeps_nobody_out_either(make_stack):
+    """Health checks may use a connection again; a few hundred that stop within the next head take no places from others."""
+    stack = make_stack(BROADCASTERS=1)
+    whole = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    kept, closing = [], 0
+    try:
+        for _ in range(600):  # the library has room for 256 heads
+            sock = socket.create_connection(("127.0.0.1", stack.ws_port), timeout=10 * SLOW)
+            kept.append(sock)
+            sock.sendall(whole)
+            out = b""
+            while b"}" not in out:
+                out += sock.recv(65536)
+            assert out.startswith(b"HTTP/1.1 200 ")
+            closing += b"\r\nConnection: close\r\n" in out
+        for sock in kept:
+            try:
+                sock.sendall(b"GET /ws HTTP/1.1\r\nHost:")
+            except ConnectionError:
+                pass
+        assert closing == 600 - 64
+        with RawSocket(stack.ws_port, headers=V1) as raw:
+            assert raw.status == 101 and b"CONNECTED" in raw.frame()[1]
+        for sock in kept:
+            sock.close()
+        with requests.Session() as session:
+            until(lambda: "close" not in session.get(f"http://127.0.0.1:{stack.ws_port}/health", timeout=5).headers.get("Connection", ""), say="room again")
+    finally:
+        for sock in kept:
+            sock.close()
+
+
 def test_5000_idle_sockets_cost_a_bounded_amount(make_stack):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     wanted = 5000 if SLOW <= 1 else 1000
