@@ -7,6 +7,7 @@
 
 #include "client.h"
 #include "server_clock.h"
+#include "sweep.h"
 #include "talk.h"
 #include <stdbool.h>
 #include <uv.h>
@@ -16,6 +17,7 @@ struct app {
     uv_loop_t uv;
     struct server_clock clock;
     struct clients clients;
+    struct sweep sweep;
     struct talk talk;
     struct hub *hub;
     struct token_keys *tokens;

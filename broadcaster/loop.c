@@ -196,7 +196,7 @@ end_turn(struct app *app)
     hub_pump(app->hub);
     passes_pump(app->passes);
     subscriber_pump(app->subscriber);
-    clients_flush(&app->clients);
+    sweep_turn(&app->sweep);
 }
 
 static void
@@ -288,6 +288,7 @@ start_handles(struct handles *h)
         &h->app;
     uv_prepare_start(&h->prepare, on_prepare);
     uv_check_start(&h->check, on_check);
+    sweep_init(&h->app.sweep, uv, &h->app.clients);
     uv_timer_start(&h->hub_tick, on_hub_tick, HUB_TICK_MS, HUB_TICK_MS);
     uv_timer_start(&h->beat, on_beat, (uint64_t)beat_ms, (uint64_t)beat_ms);
     uv_timer_start(&h->status, on_status, 0, STATUS_MS);
@@ -306,6 +307,7 @@ stop_handles(struct handles *h)
     uv_close((uv_handle_t *)&h->hub_tick, NULL);
     uv_close((uv_handle_t *)&h->beat, NULL);
     uv_close((uv_handle_t *)&h->status, NULL);
+    sweep_close(&h->app.sweep);
     for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&h->signals[i], NULL);
 }
