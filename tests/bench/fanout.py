@@ -14,7 +14,7 @@ SMALL = 200  # bytes of a message of the peers
 FIRST = 100001  # of the versions that are only counted: all have as many digits
 P99_MS = 50
 STEP = 2 ** (1 / 8)  # between two rates that are tried
-STRIDE, FARTHEST = 4, 40  # in such steps
+STRIDE, FARTHEST = 4, 24  # in such steps
 PUBLISHERS = 4
 NCHAN, SOCKET_IO, RAW = "nchan", "socket.io", "epoll + send"
 

@@ -121,6 +121,7 @@ def voids(rows, known):
 def write_figures(rows, anew):
     """The rates of all peers; without `anew` only of those that have no figure yet."""
     head = [line for line in FIGURES.read_text().splitlines() if line.startswith("#")]
-    found = {(row.key, name): figure.median for row in rows if row.unit.endswith("/s") and row.key in STEADY for name, figure in row.peers.items()}
+    found = {(row.key, name): figure.median for row in rows if row.unit.endswith("/s") and row.key in STEADY
+             for name, figure in row.peers.items() if not name.startswith("ours")}
     known = {**found, **known_figures(), **(found if anew else {})}
     FIGURES.write_text("\n".join(head + [f"{key} | {name}  {figure:.0f}" for (key, name), figure in sorted(known.items())]) + "\n")

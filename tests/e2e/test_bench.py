@@ -155,6 +155,18 @@ def test_a_peer_that_did_much_less_than_it_can_voids_the_run():
     assert {("get", "FastCGI echo"), ("small", "nchan")} <= set(report.known_figures())
 
 
+def test_a_run_adds_the_figures_of_peers_that_have_none(tmp_path, monkeypatch):
+    figures = tmp_path / "figures.txt"
+    figures.write_text("# about\nsmall | nchan  100000\n")
+    monkeypatch.setattr(report, "FIGURES", figures)
+    rows = [Row("small", "", "deliveries/s", Figure([9.0]), {"nchan": Figure([90000.0]), "socket.io": Figure([30000.0]), "ours, bare": Figure([7.0])}),
+            Row("memory", "", "bytes", Figure([9.0]), {"nchan": Figure([10000.0])})]
+    report.write_figures(rows, False)
+    assert figures.read_text() == "# about\nsmall | nchan  100000\nsmall | socket.io  30000\n"
+    report.write_figures(rows, True)
+    assert report.known_figures() == {("small", "nchan"): 90000.0, ("small", "socket.io"): 30000.0}
+
+
 # --- a row from beginning to end ---
 
 
