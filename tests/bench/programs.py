@@ -76,7 +76,7 @@ class Bare(Ours):
         conf.write_text(re.sub(r"access_log [^;]*;", "access_log off;", conf.read_text()))
         old = set(tree(self.stack.pid("nginx")))
         os.kill(self.stack.pid("nginx"), signal.SIGHUP)
-        until(lambda: len(set(tree(self.stack.pid("nginx"))) & old) == 1, say="nginx without its log")
+        until(lambda: len(set(tree(self.stack.pid("nginx"))) & old) == 1, 20, say="nginx without its log")
 
 
 class Peer:

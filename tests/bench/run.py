@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import pathlib
+import signal
 import sys
 import time
 import traceback
@@ -25,6 +26,7 @@ import measure  # noqa: E402 (the path comes first)
 import report  # noqa: E402
 
 PARTS = ("rest", "ceilings", "audit", "fanout", "sockets", "lateness", "worker", "curves")
+PART_MAX_S = 420
 
 
 @dataclass
@@ -73,9 +75,15 @@ def say(row, quick):
           + ("" if quick else {True: "; reached", False: f"; NOT REACHED: {row.want}", None: ""}[row.reached]), flush=True)
 
 
+def _too_long(_signum, _frame):
+    raise RuntimeError(f"not done after {PART_MAX_S} s")
+
+
 def take(part, how, run):
-    """All that a part gives. One that fails is told and does not keep the others from being measured."""
+    """All that a part gives. One that fails, or does not end, is told and does not keep the others from being measured."""
     began = time.monotonic()
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(PART_MAX_S)
     try:
         module = importlib.import_module(part)
         for row in module.rows(how) if hasattr(module, "rows") else ():
@@ -87,6 +95,8 @@ def take(part, how, run):
     except Exception as e:  # noqa: BLE001 (whatever it is, it is this part's)
         traceback.print_exc()
         run.failures.append(f"{part} failed: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")
+    finally:
+        signal.alarm(0)
     run.took[part] = time.monotonic() - began
     print(f"  {part}: {run.took[part]:.0f} s, the whole run {time.monotonic() - run.began:.0f} s", flush=True)
 
