@@ -100,8 +100,10 @@ limit_read(const struct redisReply *reply, size_t first, const struct limit_rule
         if (reply->element[i]->type != REDIS_REPLY_INTEGER)
             return state;
     }
-    if (reply->element[1]->integer < 0 || reply->element[1]->integer > COUNT_MAX ||
-        reply->element[2]->integer < 0 || reply->element[2]->integer > 2 * SPAN_MAX_MS)
+    if (reply->element[first + 1]->integer < 0 ||
+        reply->element[first + 1]->integer > COUNT_MAX ||
+        reply->element[first + 2]->integer < 0 ||
+        reply->element[first + 2]->integer > 2 * SPAN_MAX_MS)
         return state;
     state.known = true;
     state.refused = reply->element[first]->integer == 0;
