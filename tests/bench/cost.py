@@ -42,16 +42,17 @@ def body(participants):
 class Worker:
     """One worker under callgrind, or another tool of valgrind, on a socket of its own; and one that makes what the first works on."""
 
-    def __init__(self, folder, tool=None):
+    def __init__(self, folder, tool=None, redis=()):
+        """`redis`: what stands in front of the Redis, a tool of valgrind perhaps."""
         self.folder = pathlib.Path(folder)
         self.tool = tool or ["--tool=callgrind", f"--callgrind-out-file={folder}/out"]
         self.env = {
             "PATH": os.environ["PATH"], "REDIS_URL": f"unix://{folder}/redis.sock", "STATUS_FILE": f"{folder}/status",
             "JWT_SECRET": SECRET, "DATABASE_URL": "", "LOG_LEVEL": "info", "RATE_LIMIT_SWITCH": "100000/1s", "RATE_LIMIT_CREATE": "100000/60s",
             "RATE_LIMIT_GET": "100000/60s", "RATE_LIMIT_GENERAL": "100000/60s"}
-        self.redis = subprocess.Popen(["redis-server", ROOT / "etc/redis/redis.conf", "--port", "0", "--dir", folder, "--unixsocket",
+        self.redis = subprocess.Popen([*redis, "redis-server", ROOT / "etc/redis/redis.conf", "--port", "0", "--dir", folder, "--unixsocket",
                                        self.folder / "redis.sock"], stdout=subprocess.DEVNULL)
-        until((self.folder / "redis.sock").exists, say="Redis")
+        until((self.folder / "redis.sock").exists, 60, say="Redis")
         self.token = subprocess.run([BIN / "kairosctl", "token", "mint", "--sub", "bench"], env=self.env, check=True, capture_output=True,
                                     text=True).stdout.split()[-1]
         self.maker = self.serve("maker.sock")

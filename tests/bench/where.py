@@ -3,11 +3,12 @@
 
     where.py worker [what ...]   instructions of a worker per request, by theme; what: a line of instructions.txt
     where.py broadcaster         what a broadcaster does about a change: calls, and instructions of one
+    where.py redis               instructions of Redis per switch, of which its scripts: of 2 and of 1,000 participants
     where.py heap                blocks that a worker allocates per request, and who asked for them
     where.py syscalls [SETTING=value ...]   system calls of every process per switch, under load
     where.py load [SETTING=value ...]       processor time, in the program and in the kernel, and context switches per switch, under load
 
-The first three count, so that they come out the same on every machine and under any load. In place of settings, `echo` is the FastCGI
+The first four count, so that they come out the same on every machine and under any load. In place of settings, `echo` is the FastCGI
 program that does nothing, behind the same web server.
 """
 
@@ -36,6 +37,8 @@ CLIENTS = 300
 # What a broadcaster does about a change, in this order; each with all that it calls.
 CHANGE = ("hub_event", "event_decode", "delta_begin", "watch_apply", "delta_end", "hub_push_state", "protocol_state", "protocol_delta",
           "frame_new", "client_queue", "client_flush")
+
+REDIS = ("readQueryFromClient", "evalShaCommand")
 
 
 def table(columns, names=None):
@@ -127,6 +130,24 @@ def broadcaster():
     finally:
         ours.close()
     table(found, CHANGE)
+
+
+def redis():
+    found = {}
+    for participants in (2, 1000):
+        taken = []
+        for count in (cost.FEW, cost.MORE):
+            with tempfile.TemporaryDirectory(prefix="sk-where-") as folder:
+                one = cost.Worker(folder, redis=["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={folder}/redis"])
+                try:
+                    path = cost.started(one, participants)
+                    for _ in range(count):
+                        one.ask("POST", f"{path}/switch", to="maker.sock", HTTP_PREFER="return=minimal")
+                finally:
+                    one.close()
+                taken.append({name: n for name, (_, n) in callgrind.inclusive(f"{folder}/redis", REDIS).items()})
+        found[f"switch of {participants:,}"] = difference(taken[1], taken[0], cost.MORE - cost.FEW)
+    table(found, REDIS)
 
 
 # --- memory ---
@@ -237,7 +258,7 @@ def under_load(*settings):
         load.one.close()
 
 
-WHAT = {"worker": worker, "broadcaster": broadcaster, "heap": heap, "syscalls": syscalls, "load": under_load}
+WHAT = {"worker": worker, "broadcaster": broadcaster, "redis": redis, "heap": heap, "syscalls": syscalls, "load": under_load}
 
 
 def main():
