@@ -14,29 +14,21 @@
  * late is still recognised: it wins against the next try, which then finds its own id.
  */
 #include "session_call.h"
-#include "changes.h"
 #include "clock.h"
 #include "conf.h"
-#include "etag.h"
 #include "keys.h"
-#include "lua_scripts.h"
 #include "redis.h"
 #include "session_idem.h"
 #include "session_mine.h"
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
 #include <sys/random.h>
 
 #define TRIES_MAX 32
 #define TRIES_AT_ONCE 5 /* then with pauses */
 #define PAUSE_STEP_US 1000
-#define DUE_MAX 64        /* overdue changes that one commit carries */
-#define DUE_ROUNDS_MAX 64 /* such commits of one call */
-#define DUE_BEFORE_GAP_MAX 4096
+#define DUE_ROUNDS_MAX 64 /* commits of overdue changes of one call */
 #define LIVES_MAX 4
 #define COMMIT_ID_LEN 16
-#define MESSAGE_RACE "Concurrent modification detected, please retry"
-#define MESSAGE_MATCH "The session is not in the state that If-Match names"
 #define MESSAGE_LIMIT "Too many cycle switches for this session, please slow down"
 
 const char session_due_commit_id[] = "-";
@@ -55,41 +47,6 @@ session_call_begin(struct session_call *c, struct session_store *st, const char 
     *c = (struct session_call){ .st = st, .id = id, .terms = &none };
     due_log_clear(&st->due);
     id_random(c->commit_id, COMMIT_ID_LEN);
-}
-
-/* --- lives --- */
-
-static void
-life_add(struct session_store *st, int partition, const char *outage)
-{
-    struct key life = keys_life(st->conf->key_prefix, partition);
-    struct key wakeups = keys_wakeups(st->conf->key_prefix, partition);
-    struct key wake = keys_wake(st->conf->key_prefix, partition);
-    char changes[24];
-    const char *argv[] = {
-        life.s, wakeups.s, redis_run_id(st->redis), outage, wake.s, changes
-    };
-
-    snprintf(changes, sizeof(changes), "%" PRId64, changes_known(partition));
-    redis_batch_script(st->commit, LUA_LIFE_BEGIN, 2, 6, argv, NULL);
-}
-
-enum rc
-session_lives_begin(struct session_store *st, const int *partition, size_t n, struct fail *f)
-{
-    char outage[24];
-    enum rc rc = redis_connect(st->redis, f);
-
-    if (rc != RC_OK)
-        return rc;
-    snprintf(outage, sizeof(outage), "%" PRId64, st->conf->outage_pause_ms);
-    redis_batch_clear(st->commit);
-    for (size_t i = 0; i < n; i++)
-        life_add(st, partition[i], outage);
-    rc = redis_run(st->redis, st->commit, f);
-    for (size_t i = 0; i < n && rc == RC_OK; i++)
-        rc = redis_batch_check(st->commit, (int)i, f);
-    return rc;
 }
 
 /* --- load --- */
@@ -191,174 +148,6 @@ session_call_keep(struct session_call *c, const struct session *s, enum rc answe
 
 /* --- apply --- */
 
-static void
-note(struct session_call *c, const struct change *change, enum sync_status before,
-     const char *actor)
-{
-    session_commit_change(&c->st->pending, c->s, change, before, c->ld.now_us / 1000, actor);
-}
-
-static void
-note_due(struct session_call *c, const struct change *change, enum sync_status before)
-{
-    note(c, change, before, NULL);
-    due_log_add(&c->st->due, change);
-    c->due_n++;
-}
-
-/* Expiries due at `now_ms`, as long as the commit has less than `most` changes. */
-static void
-expire(struct session_call *c, int64_t now_ms, size_t most)
-{
-    struct session_commit *pending = &c->st->pending;
-    enum sync_status before = c->s->status;
-    struct change change;
-
-    while (!pending->deleted && pending->changes < most &&
-           session_expire(c->s, now_ms, c->st->conf->session_cache_ttl_ms, &change)) {
-        note_due(c, &change, before);
-        before = c->s->status;
-    }
-}
-
-/* Redis was away too long while it ran: paused as of then, after what was due before. This is
- * one commit, however many they are: the next load has lived through the gap. */
-static void
-recover(struct session_call *c)
-{
-    enum sync_status before;
-    struct change change;
-
-    if (c->ld.gap_from_ms == 0)
-        return;
-    expire(c, c->ld.gap_from_ms, DUE_BEFORE_GAP_MAX);
-    before = c->s->status;
-    if (!c->st->pending.deleted && session_recover(c->s, c->ld.gap_from_ms, &change))
-        note_due(c, &change, before);
-}
-
-void
-session_call_due(struct session_call *c)
-{
-    int64_t now_ms = c->ld.now_us / 1000;
-
-    session_commit_clear(&c->st->pending);
-    c->due_first = c->st->due.n;
-    c->due_n = 0;
-    recover(c);
-    expire(c, now_ms, DUE_MAX);
-    c->is_behind = !c->st->pending.deleted && c->st->pending.changes >= DUE_MAX &&
-                   session_due_at(c->s, c->st->conf->session_cache_ttl_ms) <= now_ms;
-}
-
-static enum rc
-missing(struct session_call *c)
-{
-    if (c->cmd && c->cmd->type == COMMAND_DELETE)
-        return RC_OK;
-    return fail_set(c->f, RC_SESSION_NOT_FOUND, "Session %.36s not found", c->id);
-}
-
-static enum rc
-race(struct session_call *c)
-{
-    fail_reset(c->f);
-    return fail_set(c->f, RC_CONFLICT, MESSAGE_RACE);
-}
-
-/* If-Match, in its place: behind expected_version, which the engine judges, and before all else
- * that the engine judges. */
-static enum rc
-match_guard(struct session_call *c)
-{
-    const char *list = c->terms->if_match;
-    char tag[ETAG_MAX], wanted[24] = "null";
-    enum rc rc;
-
-    if (!list || (c->cmd->expected_version != 0 && c->cmd->expected_version != c->s->version))
-        return RC_OK;
-    etag_make(tag, c->s->epoch, c->s->version);
-    if (etag_list_has(list, tag))
-        return RC_OK;
-    if (etag_list_version(list) != 0)
-        snprintf(wanted, sizeof(wanted), "%" PRId64, etag_list_version(list));
-    rc = fail_set(c->f, RC_PRECONDITION, MESSAGE_MATCH);
-    if (c->f && c->f->details[0] == '\0')
-        snprintf(c->f->details, sizeof(c->f->details),
-                 "{\"expected_version\":%s,\"actual_version\":%" PRId64 "}", wanted,
-                 c->s->version);
-    return rc;
-}
-
-static enum rc
-apply_command(struct session_call *c)
-{
-    enum sync_status before = c->s->status;
-    struct change change;
-    enum rc rc;
-
-    rc = match_guard(c);
-    if (rc == RC_OK)
-        rc = session_command(c->s, c->cmd, c->ld.now_us / 1000, &change, c->f);
-    c->judged = rc != RC_PRECONDITION;
-    if (rc != RC_OK)
-        return c->was_valid && rc_status(rc) == 400 ? race(c) : rc;
-    c->was_valid = true;
-    c->res->change = change;
-    if (change.type != EVENT_NONE)
-        note(c, &change, before, c->terms->actor);
-    if (change.type == EVENT_PARTICIPANT_ADJUSTED)
-        expire(c, c->ld.now_us / 1000, SIZE_MAX); /* what was put to zero */
-    return RC_OK;
-}
-
-/* Whether the caller may; otherwise *rc is the answer, for one who may not even see it that of
- * no session. */
-static bool
-is_let(struct session_call *c, enum rc *rc)
-{
-    enum access access = ACCESS_ALLOWED;
-
-    if (c->caller)
-        access = access_judge(c->caller, c->s, c->cmd ? c->cmd->type : COMMAND_NONE);
-    if (access == ACCESS_MISSING)
-        *rc = missing(c);
-    /* Who was on turn and is no longer gets the answer of his own key, and no 403 for a lost
-     * race: it is his own second click. */
-    if (access == ACCESS_FORBIDDEN && !session_call_replays(c, rc))
-        *rc = c->was_valid ? race(c)
-                           : fail_set(c->f, RC_FORBIDDEN, "You may not do this to the session");
-    return access == ACCESS_ALLOWED;
-}
-
-/* Bring the loaded state up to date and apply the command; the answer, once it is committed. */
-static enum rc
-apply(struct session_call *c)
-{
-    enum rc rc = RC_OK;
-
-    c->res->change = (struct change){ .participant = -1, .expired = -1 };
-    c->judged = c->is_behind = false;
-    c->due_n = 0;
-    session_commit_clear(&c->st->pending);
-    if (!c->ld.exists)
-        return missing(c);
-    session_call_due(c);
-    if (c->st->pending.deleted)
-        return missing(c);
-    if (c->is_behind)
-        return RC_OK;
-    if (!is_let(c, &rc))
-        return rc;
-    if (!c->cmd)
-        return RC_OK;
-    if (session_call_replays(c, &rc))
-        return rc;
-    if (c->st->pending.changes == 0)
-        session_commit_warn(&c->st->pending, c->s, c->ld.now_us / 1000);
-    return apply_command(c);
-}
-
 /* Whether the last change is the one of this call. */
 static bool
 is_mine(const struct session_call *c)
@@ -376,8 +165,8 @@ asks_for_all(const struct session_call *c)
            session_commit_snaps(c->s->version + 1);
 }
 
-/* apply(), of a slice as long as that will do. RC_OK, or why the rest cannot be read; *answer
- * then is that of apply(), *ends: a commit that got lost has it. */
+/* session_call_apply, of a slice as long as that will do. RC_OK, or why the rest cannot be
+ * read; *answer then is that of it, *ends: a commit that got lost has it. */
 static enum rc
 apply_sliced(struct session_call *c, enum rc *answer, bool *ends)
 {
@@ -385,7 +174,7 @@ apply_sliced(struct session_call *c, enum rc *answer, bool *ends)
 
     *ends = false;
     if (!c->s->is_slice || !asks_for_all(c)) {
-        *answer = apply(c);
+        *answer = session_call_apply(c);
         if (!c->s->is_slice || (*answer == RC_OK && c->s->status == STATUS_RUNNING))
             return RC_OK;
     }
@@ -394,7 +183,7 @@ apply_sliced(struct session_call *c, enum rc *answer, bool *ends)
     rc = session_call_load(c, NULL);
     *ends = rc == RC_OK && is_mine(c);
     if (rc == RC_OK && !*ends)
-        *answer = apply(c);
+        *answer = session_call_apply(c);
     return rc;
 }
 
@@ -591,7 +380,7 @@ settle_once(struct session_call *c)
         if (ends)
             return rc;
     }
-    return race(c);
+    return session_call_race(c);
 }
 
 enum rc
@@ -607,5 +396,5 @@ session_call_settle(struct session_call *c)
             return rc;
     }
     return fail_log(c->f, RC_STORE_UNAVAILABLE, "session has more than %d changes overdue",
-                    DUE_ROUNDS_MAX * DUE_MAX);
+                    DUE_ROUNDS_MAX * SESSION_DUE_MAX);
 }

@@ -10,6 +10,8 @@
 #include "session_load.h"
 #include "session_store.h"
 
+#define SESSION_DUE_MAX 64 /* overdue changes that one commit carries */
+
 struct session_store {
     const struct conf *conf;
     struct redis *redis;
@@ -63,6 +65,12 @@ enum rc session_call_load(struct session_call *c, const struct store_rider *ride
 /* Apply recovery and expiries that are due at the TIME of the load; into c->st->pending,
  * c->is_behind and c->st->due. */
 void session_call_due(struct session_call *c);
+
+/* Bring the loaded state up to date and apply the command, into c->st->pending: the answer,
+ * once that is committed. With c->is_behind the command's turn has not come yet. */
+enum rc session_call_apply(struct session_call *c) MUSTCHECK;
+/* The answer to a command that others have come before. */
+enum rc session_call_race(struct session_call *c);
 
 /* Apply what is due and the command to what was loaded, commit, and so on: the answer of
  * session_store_command. */
