@@ -14,6 +14,7 @@
 #include "recovery.h"
 
 #include "common/arena.h"
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/id.h"
 #include "common/keys.h"
@@ -32,6 +33,8 @@
 
 #define LOOK_MS 500
 #define WAIT_MS 20
+#define MUSTER_MS \
+    500 /* that partitions are given to begin, so that one recovery does for all */
 #define AWAY_MS 250
 #define LEASE_MS "15000"
 #define DEADLINE_MS 10000
@@ -49,6 +52,7 @@ struct recovery {
     struct pg *pg;
     char owner[17];
     enum phase phase;
+    int64_t muster_ms; /* monotonic: until when a recovery waits for those who have not begun */
     struct recovery_lives lives;
     struct recovery_list list; /* sessions to put back */
     int64_t listed_ms;         /* TIME when the list was complete */
@@ -159,17 +163,27 @@ end(struct recovery *r, struct fail *f)
 
 /* --- the thread --- */
 
+/* There is nothing to look after. */
+static int64_t
+rest(struct recovery *r, int64_t pause_ms)
+{
+    r->muster_ms = clock_mono_ms() + pause_ms + MUSTER_MS;
+    return pause_ms;
+}
+
 static int64_t
 turn_look(struct recovery *r, struct fail *f)
 {
     bool held = false;
 
     if (recovery_lives_look(&r->lives, false, f) != RC_OK)
-        return AWAY_MS;
+        return rest(r, AWAY_MS);
     if (!recovery_lives_are_new(&r->lives)) {
         recovery_lives_note_seen(&r->lives);
-        return LOOK_MS;
+        return rest(r, LOOK_MS);
     }
+    if (!recovery_lives_have_begun(&r->lives) && clock_mono_ms() < r->muster_ms)
+        return WAIT_MS;
     if (take_lease(r, &held, f) != RC_OK || !held)
         return LOOK_MS;
     if (begin(r, f) != RC_OK)

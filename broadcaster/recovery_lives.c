@@ -105,6 +105,15 @@ recovery_lives_are_new(const struct recovery_lives *l)
 }
 
 bool
+recovery_lives_have_begun(const struct recovery_lives *l)
+{
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
+        if (!l->life[i].is_begun)
+            return false;
+    return true;
+}
+
+bool
 recovery_lives_are_drained(const struct recovery_lives *l, int64_t until_ms)
 {
     for (int i = 0; i < KEYS_PARTITIONS; i++)
@@ -122,10 +131,8 @@ recovery_lives_note_seen(struct recovery_lives *l)
     const char *args[] = { at };
     struct fail ignored = { 0 };
 
-    for (int i = 0; i < KEYS_PARTITIONS; i++)
-        if (!l->life[i].is_begun || l->life[i].is_new)
-            return;
-    if (clock_mono_ms() < l->noted_ms)
+    if (!recovery_lives_have_begun(l) || recovery_lives_are_new(l) ||
+        clock_mono_ms() < l->noted_ms)
         return;
     snprintf(at, sizeof(at), "%" PRId64, l->now_ms);
     if (pg_run(l->pg, &stmts[S_NOTE_SEEN], args, NULL, &ignored) == RC_OK)

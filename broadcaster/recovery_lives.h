@@ -42,6 +42,8 @@ struct recovery_lives {
 enum rc recovery_lives_look(struct recovery_lives *l, bool in_hand, struct fail *f) MUSTCHECK;
 /* Whether one of them is new. */
 bool recovery_lives_are_new(const struct recovery_lives *l);
+/* Whether all of them have begun under the Redis that answers. */
+bool recovery_lives_have_begun(const struct recovery_lives *l);
 /* Whether the streams of the new ones hold nothing that was added by then. */
 bool recovery_lives_are_drained(const struct recovery_lives *l, int64_t until_ms);
 

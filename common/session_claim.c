@@ -117,30 +117,31 @@ ask(struct session_store *st, const char *owner, int64_t lease_ms, struct store_
     return rc == RC_OK ? take_replies(st, claims, n, f) : rc;
 }
 
-/* *none: all have an answer. Else begin the lives of the others, at once: what is recorded in
- * one says that Redis is back, in another that has not begun it would say that it was never
- * away. */
-static enum rc
-begin_lives(struct session_store *st, const struct store_claim *claims, size_t n, bool *none,
-            struct fail *f)
+static bool
+have_answers(const struct store_claim *claims, size_t n)
 {
-    int others[KEYS_PARTITIONS];
-    size_t count = 0;
-
-    assert(n <= KEYS_PARTITIONS);
     for (size_t i = 0; i < n; i++)
         if (claims[i].now_ms == 0)
-            others[count++] = claims[i].partition;
-    *none = count == 0;
-    return *none ? RC_OK : session_lives_begin(st, others, count, f);
+            return false;
+    return true;
+}
+
+/* Of all partitions, whichever was asked for: they lost their Redis together, and what begins
+ * together is looked after together (recovery.h). */
+static enum rc
+begin_lives(struct session_store *st, struct fail *f)
+{
+    int all[KEYS_PARTITIONS];
+
+    for (int i = 0; i < KEYS_PARTITIONS; i++)
+        all[i] = i;
+    return session_lives_begin(st, all, KEYS_PARTITIONS, f);
 }
 
 enum rc
 session_store_claim(struct session_store *st, const char *owner, int64_t lease_ms,
                     struct store_claim *claims, size_t n, struct fail *f)
 {
-    bool answered = false;
-
     for (size_t i = 0; i < n; i++) {
         claims[i].held = false;
         claims[i].n = 0;
@@ -155,8 +156,10 @@ session_store_claim(struct session_store *st, const char *owner, int64_t lease_m
             return rc;
         if (rc != RC_OK)
             continue; /* the connection had been closed: once more, on a new one */
-        rc = begin_lives(st, claims, n, &answered, f);
-        if (rc != RC_OK || answered)
+        if (have_answers(claims, n))
+            return RC_OK;
+        rc = begin_lives(st, f);
+        if (rc != RC_OK)
             return rc;
     }
     return fail_log(f, RC_STORE_UNAVAILABLE, "claim: no answer to it");
