@@ -24,13 +24,6 @@ recovery_fold_free(struct recovery_fold *fold)
     free(fold);
 }
 
-void
-recovery_fold_clear(struct recovery_fold *fold)
-{
-    fold->n = 0;
-    fold->whole = false;
-}
-
 bool
 recovery_fold_add(struct recovery_fold *fold, const struct recovery_row *row)
 {

@@ -23,7 +23,6 @@ struct recovery_row {
 
 struct recovery_fold *recovery_fold_new(void);
 void recovery_fold_free(struct recovery_fold *fold);
-void recovery_fold_clear(struct recovery_fold *fold);
 
 /* The next older record, borrowed until the state was made; true when no older one is needed.
  */

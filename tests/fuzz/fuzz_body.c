@@ -19,6 +19,7 @@
 #define T0 1795362403096LL
 #define TEXT_MAX (4 * 1024 * 1024)
 #define BODY_MAX (256 * 1024)
+#define ARENA_MAX (8 * 1024 * 1024) /* as a request has at least */
 
 struct input {
     const struct field *fields;
@@ -128,7 +129,7 @@ fuzz_take(const char *s, size_t len)
 
     if (in.len > BODY_MAX || json_parse(in.body, in.len, &json, NULL) != RC_OK)
         return false;
-    mem = arena_new(1 << 16);
+    mem = arena_new(ARENA_MAX);
     buf_init(&out, TEXT_MAX);
     taken = take_json(&in, json, mem, &out);
     buf_fini(&out);

@@ -223,7 +223,7 @@ begin(struct client *c)
     clients_init(&app.clients, &io, 10000, clock_mono_ms());
     app.hub = hub_new(&hub_calls, 100);
     app.passes = passes_new(&conf, app.tokens, &app.clients, &pass_calls);
-    talk_init(&app.talk, app.hub, &app.clock, NULL);
+    talk_init(&app.talk, app.hub, &app.clock, &conf.rate_limit_ws_messages);
     app.talk.passes = app.passes;
     client_open(c, &app.clients, clock_mono_ms());
     pass_take(app.passes, c, &token, "192.0.2.1");

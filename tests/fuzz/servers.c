@@ -110,6 +110,7 @@ servers_conf(void)
                           .rate_limit_time = { 60, 60000, 0 },
                           .rate_limit_general = { 100, 60000, 0 },
                           .rate_limit_switch = { 10, 1000, 0 },
+                          .rate_limit_ws_messages = { 20, 60000, 0 },
                           .ws_max_open = 3,
                           .ws_max_clients = 100,
                           .strict_body = true };

@@ -163,7 +163,8 @@ test_a_missing_record_or_snapshot_is_no_state(void **state)
     command(fx, FIRST, COMMAND_SWITCH, 1003000);
     assert_true(add_all(fx, 1));
     assert_int_equal(recovery_fold_state(fx->fold, &s, &fx->f), RC_STATE_UNREADABLE);
-    recovery_fold_clear(fx->fold);
+    recovery_fold_free(fx->fold);
+    fx->fold = recovery_fold_new();
     assert_false(add_all(fx, 0));
     fail_reset(&fx->f);
     assert_int_equal(recovery_fold_state(fx->fold, &s, &fx->f), RC_STATE_UNREADABLE);

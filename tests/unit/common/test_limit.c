@@ -1,5 +1,6 @@
 /* The syntax of limits. What they count is in tests/api/test_limit_hit.c. */
 #include "common/limit.h"
+#include <hiredis/hiredis.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,6 +73,39 @@ no_answer_lets_pass(void **state)
     assert_int_equal(verdict.window_ms, 1000);
 }
 
+/* It may stand behind what a script tells besides: an instant, for one. */
+static struct limit_state
+read_behind_two(long long allowed, long long remaining, long long reset_ms)
+{
+    const long long said[] = { 0, 1795362406396500, allowed, remaining, reset_ms };
+    const struct limit_rule rule = { .count = 10, .window_ms = 1000 };
+    redisReply number[5], *element[5];
+    const redisReply reply = { .type = REDIS_REPLY_ARRAY, .elements = 5, .element = element };
+
+    for (size_t i = 0; i < 5; i++) {
+        number[i] = (redisReply){ .type = REDIS_REPLY_INTEGER, .integer = said[i] };
+        element[i] = &number[i];
+    }
+    return limit_read(&reply, 2, &rule);
+}
+
+static void
+a_verdict_is_read_where_it_stands(void **state)
+{
+    struct limit_state verdict = read_behind_two(1, 8, 600);
+
+    (void)state;
+    assert_true(verdict.known);
+    assert_false(verdict.refused);
+    assert_int_equal(verdict.remaining, 8);
+    assert_int_equal(verdict.reset_ms, 600);
+    assert_true(read_behind_two(0, 0, 5).refused);
+    assert_false(read_behind_two(1, -1, 600).known);
+    assert_false(read_behind_two(1, INT64_MAX, 600).known);
+    assert_false(read_behind_two(1, 8, -5).known);
+    assert_false(read_behind_two(1, 8, INT64_MAX).known);
+}
+
 int
 main(void)
 {
@@ -79,6 +113,7 @@ main(void)
         cmocka_unit_test(rules_are_parsed),
         cmocka_unit_test(what_is_no_rule_is_refused),
         cmocka_unit_test(no_answer_lets_pass),
+        cmocka_unit_test(a_verdict_is_read_where_it_stands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
