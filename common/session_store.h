@@ -14,9 +14,10 @@
  * arena that is, so what is allocated are the participants of the state. A load of a thousand
  * of them costs 1.6 million instructions, more than half of it for their rows.
  *
- * Files: session_load.c (replies to state), session_commit.c (changes to one script call),
- * session_call.c (lives, races, lost answers), session_claim.c and session_due.c (the
- * timekeeper's calls), session_many.c (several at once).
+ * Files: session_load.c (replies to state), session_apply.c (what is due and commanded),
+ * session_commit.c (changes to one script call), session_call.c (races, lost answers),
+ * session_life.c (lives of partitions), session_claim.c and session_due.c (the timekeeper's
+ * calls), session_many.c (several at once).
  */
 #ifndef COMMON_SESSION_STORE_H
 #define COMMON_SESSION_STORE_H
