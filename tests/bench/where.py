@@ -2,7 +2,7 @@
 """Where the time goes: what stands in tests/bench/PROFILE.md.
 
     where.py worker [what ...]   instructions of a worker per request, by theme; what: a line of instructions.txt
-    where.py broadcaster         what a broadcaster does about a change: calls, and instructions of one
+    where.py broadcaster [N]     (N participants, 2) what a broadcaster does about a change: calls, and instructions of one
     where.py redis               instructions of Redis per switch, of which its scripts: of 2 and of 1,000 participants
     where.py heap                blocks that a worker allocates per request, and who asked for them
     where.py syscalls [SETTING=value ...]   system calls of every process per switch, under load
@@ -81,13 +81,13 @@ def worker(*names):
 class Counted(Ours):
     """Our programs, those of their own below callgrind; what a broadcaster does is looked at."""
 
-    def __init__(self):
+    def __init__(self, participants):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sk-where-"))
         self.folder.chmod(0o777)
         super().__init__(BROADCASTERS=1, POSTGRES="off", START_SECONDS=240, DRAIN_SECONDS=60, WS_CONNECTION_TIMEOUT=600_000,
                          WS_HEARTBEAT_INTERVAL=300_000, WRAP=f"valgrind -q --tool=callgrind --callgrind-out-file={self.folder}/out.%p")
         self.pid = self.pids("broadcaster")[-1]
-        self.session = create_started(self.base_url, 1, headers=self.headers)[0]
+        self.session = create_started(self.base_url, 1, participants, self.headers)[0]
         self.dumps = 0
 
     def switches(self, clients, rate, options):
@@ -120,8 +120,8 @@ class Counted(Ours):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def broadcaster():
-    ours, found = Counted(), {}
+def broadcaster(participants="2"):
+    ours, found = Counted(int(participants)), {}
     try:
         for options, name in (("", "whole"), ("&delta=1", "delta")):
             for clients, rate in ((1, 20), (CLIENTS, 4)):
