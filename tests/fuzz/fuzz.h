@@ -22,6 +22,9 @@ bool fuzz_take(const char *s, size_t len);
 
 /* What we print is JSON, and all of it. */
 void fuzz_hold_json(const struct buf *text);
+/* The same of what shows a stored session, unless that has metadata or a penalty: those were
+ * scanned when they came in, and are shown as they are stored. */
+void fuzz_hold_shown(const struct buf *text);
 
 /* A token out of two lines, its header and its claims; *out_len bytes, and a NUL behind them,
  * to be freed. */

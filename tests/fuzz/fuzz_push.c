@@ -82,7 +82,7 @@ hold_frames(void)
         buf_add(&text, (const char *)p, len);
         was_shown = was_shown || memmem(p, len, shown, sizeof(shown) - 1) != NULL;
         if (op == FRAME_TEXT)
-            fuzz_hold_json(&text);
+            fuzz_hold_shown(&text);
         buf_fini(&text);
         p += len;
     }

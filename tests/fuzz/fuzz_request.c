@@ -124,7 +124,7 @@ answer(struct input *in)
     HOLD(status >= 200 && status <= 503 && !in->io.out.overflow);
     HOLD(memmem(in->io.out.data, in->io.out.len, "\r\n\r\n", 4) != NULL);
     if (rq.reply.type != NULL && strcmp(rq.reply.type, REPLY_JSON_TYPE) == 0)
-        fuzz_hold_json(&rq.reply.body);
+        fuzz_hold_shown(&rq.reply.body);
     request_reset(&rq);
     return status < 400 || status == 503;
 }

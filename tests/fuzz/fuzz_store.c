@@ -181,7 +181,7 @@ answer(const struct ask *ask)
     reply_render(&rq, &io.out);
     HOLD(status >= 200 && status <= 503 && !io.out.overflow);
     if (rq.reply.type != NULL && strcmp(rq.reply.type, REPLY_JSON_TYPE) == 0 && !is_as_it_was())
-        fuzz_hold_json(&rq.reply.body);
+        fuzz_hold_shown(&rq.reply.body);
     request_reset(&rq);
     fake_fini(&io);
     return status < 400;
