@@ -340,14 +340,16 @@ loop(struct master *m)
 {
     const struct timespec turn = { .tv_nsec = TURN_MS * 1000000L };
 
-    do {
-        int sig = sigtimedwait(&m->signals, NULL, &turn);
-
-        if (sig > 0)
-            on_signal(m, sig);
+    for (;;) {
         chores(m);
         supervise(m);
-    } while (!m->stopping || count(m, PLACE_EMPTY) <= m->workers);
+        if (m->stopping && count(m, PLACE_EMPTY) > m->workers)
+            return;
+
+        int sig = sigtimedwait(&m->signals, NULL, &turn);
+        if (sig > 0)
+            on_signal(m, sig);
+    }
 }
 
 /* ---- start ---- */

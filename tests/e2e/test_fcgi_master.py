@@ -127,6 +127,17 @@ def test_it_starts_its_workers_and_leaves_nothing(make):
     assert sorted(p.name for p in master.folder.iterdir() if not p.name.startswith(("log-", "valgrind"))) == ["status"]
 
 
+if not WRAP and "SAN" not in os.environ:  # what cannot be traced twice
+
+    def test_workers_are_started_before_the_master_waits_for_anything(make, tmp_path):
+        calls, traced = tmp_path / "log-calls", tmp_path / "log-traced"
+        traced.write_text(f'#!/bin/sh\nexec strace -D -o {calls} -e trace=clone,clone3,rt_sigtimedwait {PROGRAM} "$@"\n')
+        traced.chmod(0o755)
+        make(program=traced).ready()
+        names = [line.split("(")[0] for line in calls.read_text().splitlines()]
+        assert [name.startswith("clone") for name in names[:3]] == [True, True, False], names
+
+
 def test_a_killed_worker_is_replaced(make):
     master = make().ready()
     until(lambda: len(master.workers()) == 2)
