@@ -42,6 +42,7 @@ recovery_putter_new(const struct conf *conf, struct redis *redis, struct pg *pg)
     p->pg = pg;
     p->batch = redis_batch_new();
     p->names = redis_batch_new();
+    p->names_again = redis_batch_new();
     p->send = redis_batch_new();
     return p;
 }
@@ -53,6 +54,7 @@ recovery_putter_free(struct recovery_putter *p)
         return;
     redis_batch_free(p->batch);
     redis_batch_free(p->names);
+    redis_batch_free(p->names_again);
     redis_batch_free(p->send);
     free(p);
 }
@@ -246,6 +248,16 @@ ask_put(struct recovery_putter *p, const char *id, const struct recovery_mark *t
     free(a.part);
 }
 
+static void
+name(struct recovery_putter *p, const struct session *s, const char *id)
+{
+    const char *prefix = p->conf->key_prefix;
+
+    /* with another time, by which whoever drops it knows that it was named anew */
+    session_mine_put_back(p->names, prefix, s->owner, id, s->created_at + 1);
+    session_mine_put_back(p->names_again, prefix, s->owner, id, s->created_at);
+}
+
 /* Add what one session needs to p->send. RC_OK, also when it needs nothing. */
 static enum rc
 put_one(struct recovery_putter *p, const char *id, int place, int64_t life, struct fail *f)
@@ -266,8 +278,7 @@ put_one(struct recovery_putter *p, const char *id, int place, int64_t life, stru
                : recovery_mark_is_before(&there, &recorded.mark);
     if (rc == RC_OK && goes) {
         if (!recorded.is_deletion && recorded.s.owner[0] != '\0')
-            session_mine_put_back(p->names, p->conf->key_prefix, recorded.s.owner, id,
-                                  recorded.s.created_at);
+            name(p, &recorded.s, id);
         ask_put(p, id, &there, life, &recorded);
     }
     session_fini(&recorded.s);
@@ -288,6 +299,7 @@ recovery_put(struct recovery_putter *p, const struct recovery_id *id, size_t n,
     *done = 0;
     redis_batch_clear(p->batch);
     redis_batch_clear(p->names);
+    redis_batch_clear(p->names_again);
     redis_batch_clear(p->send);
     for (size_t i = 0; i < n; i++)
         recovery_mark_ask(p, id[i].s);
@@ -296,11 +308,13 @@ recovery_put(struct recovery_putter *p, const struct recovery_id *id, size_t n,
         rc = put_one(p, id[i].s, (int)i, lives[keys_partition(id[i].s)], f);
     if (rc != RC_OK || redis_batch_count(p->send) == 0)
         return rc;
-    /* Names first, as for a creation: a session is never without one. */
-    if (redis_batch_count(p->names) > 0)
-        rc = redis_run(p->redis, p->names, f);
+    /* Names first, as for a creation: a session is never without one. And once more, because
+     * who lists them in between drops names whose sessions are not there yet. */
+    rc = redis_run(p->redis, p->names, f);
     if (rc == RC_OK)
         rc = redis_run(p->redis, p->send, f);
+    if (rc == RC_OK)
+        rc = redis_run(p->redis, p->names_again, f);
     for (int i = 0; i < redis_batch_count(p->send) && rc == RC_OK; i++) {
         rc = redis_batch_check(p->send, i, f);
         if (rc == RC_OK && redis_batch_reply(p->send, i)->integer == 1)

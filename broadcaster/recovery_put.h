@@ -14,7 +14,7 @@ struct redis_batch;
 struct recovery_putter {
     const struct conf *conf;
     struct redis *redis; /* borrowed */
-    struct redis_batch *batch, *names, *send;
+    struct redis_batch *batch, *names, *names_again, *send;
     struct pg *pg; /* borrowed */
 };
 

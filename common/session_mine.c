@@ -34,7 +34,7 @@ session_mine_put_back(struct redis_batch *b, const char *prefix, const char *own
     char lower[ID_LEN + 1];
 
     id_lower(id, lower);
-    redis_batch_add(b, "ZADD %s NX %lld %s", key.s, (long long)created_at, lower);
+    redis_batch_add(b, "ZADD %s %lld %s", key.s, (long long)created_at, lower);
     redis_batch_add(b, "EXPIRE %s " TTL_S, key.s);
 }
 

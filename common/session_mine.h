@@ -43,8 +43,8 @@ enum rc session_store_mine(struct session_store *st, const struct store_mine *q,
 
 /* --- for broadcaster/recovery_put.c --- */
 
-/* Add the name of a session that is put back, two commands: in its old place, by its creation.
- */
+/* Add the name of a session that is put back, two commands: in its old place, by its creation,
+ * also when it is named already. */
 void session_mine_put_back(struct redis_batch *b, const char *prefix, const char *owner,
                            const char *id, int64_t created_at);
 

@@ -265,8 +265,21 @@ def test_the_owner_finds_his_sessions_again(make_stack):
     before = mine()
     assert len(before) == 3
     drained(stack)
+    over = threading.Event()
+
+    def ask_all_the_time():
+        while not over.is_set():
+            eventually(lambda: mine() is not None, 20)
+
+    askers = [threading.Thread(target=ask_all_the_time, daemon=True) for _ in range(6)]
+    for one in askers:
+        one.start()
     empty(stack)
-    eventually(lambda: mine() == before, 20)
+    looked_after(stack)
+    over.set()
+    for one in askers:
+        one.join()
+    assert mine() == before, "who asks in between finds names whose sessions are not there yet"
 
 
 def test_a_session_created_anew_meanwhile_is_left_alone(own):
