@@ -30,6 +30,7 @@ local SEEN_MS = 1000
 local WAKE_MS = 2000 -- timekeepers look at least every 500 ms
 local VERDICTS, VERDICT_MS = 64, 86400000 -- kept of a session, and how long
 local VERDICT_SLACK_MS = 3600000 -- the hash lives longer, so that not every verdict renews it
+local VALUES = 6000 -- of one HSET: Lua has no room for 8000, and overdue changes may have more
 
 local call = redis.call
 local t = call('TIME')
@@ -104,7 +105,10 @@ if ARGV[20] ~= '' then
 end
 if ARGV[9] ~= 'delete' and ARGV[3] ~= '' then
     call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'c', ARGV[5],
-        unpack(ARGV, warnings_end + 1, fields_end))
+        unpack(ARGV, warnings_end + 1, math.min(warnings_end + VALUES, fields_end)))
+    for i = warnings_end + VALUES + 1, fields_end, VALUES do
+        call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + VALUES - 1, fields_end)))
+    end
 end
 if ARGV[9] == '' and ARGV[10] ~= '' then
     call('PEXPIRE', KEYS[1], ARGV[10])

@@ -69,7 +69,8 @@ a_read_shows_the_turn_of_now(void **state)
     assert_recorded();
 }
 
-/* Rather than hold a worker for long or show an old state; and the next one goes on from there. */
+/* Rather than hold a worker for long or show an old state; and the next one goes on from there.
+ */
 static void
 thousands_are_left_to_the_next_call(void **state)
 {
@@ -82,23 +83,42 @@ thousands_are_left_to_the_next_call(void **state)
     assert_recorded();
 }
 
+/* Redis was away, since `after_ms` from the start. */
+static void
+live_through_an_outage(int64_t after_ms)
+{
+    struct key life = keys_life("t:", keys_partition(id_a));
+    long long from = fx.s.session_started_at + after_ms;
+    long long n = strtoll(private_redis_ask(&fx.server, "HGET %s n", life.s), NULL, 10) + 1;
+
+    private_redis_ask(&fx.server, "HSET %s n %lld gaps %lld:%lld", life.s, n, n, from);
+    if (fixture_get(id_a) != RC_OK)
+        fail_msg("%s", fx.f.log);
+    assert_int_equal(fx.s.status, STATUS_PAUSED);
+    assert_int_equal(fx.s.paused_at, from);
+}
+
 /* The turns before the outage were played, those in it were not. */
 static void
 an_outage_behind_many_overdue_changes_still_pauses(void **state)
 {
-    struct key life = keys_life("t:", keys_partition(id_a));
-    long long n, from;
-
     (void)state;
     start_turns(MANY);
     usleep(300000);
-    n = strtoll(private_redis_ask(&fx.server, "HGET %s n", life.s), NULL, 10) + 1;
-    from = fx.s.session_started_at + 150;
-    private_redis_ask(&fx.server, "HSET %s n %lld gaps %lld:%lld", life.s, n, n, from);
-    assert_int_equal(fixture_get(id_a), RC_OK);
-    assert_int_equal(fx.s.status, STATUS_PAUSED);
-    assert_int_equal(fx.s.paused_at, from);
+    live_through_an_outage(150);
     assert_int_equal(fx.s.cycle_number, 151);
+    assert_recorded();
+}
+
+/* Their fields are more than Lua gives to one command. */
+static void
+an_outage_behind_thousands_of_overdue_changes_still_pauses(void **state)
+{
+    (void)state;
+    start_turns(MANY);
+    usleep(2100000);
+    live_through_an_outage(2000);
+    assert_int_equal(fx.s.cycle_number, 2001);
     assert_recorded();
 }
 
@@ -112,6 +132,7 @@ main(void)
         TEST(a_read_shows_the_turn_of_now),
         TEST(thousands_are_left_to_the_next_call),
         TEST(an_outage_behind_many_overdue_changes_still_pauses),
+        TEST(an_outage_behind_thousands_of_overdue_changes_still_pauses),
     };
     int failed;
 
