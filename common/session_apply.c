@@ -5,12 +5,36 @@
 #include "conf.h"
 #include "etag.h"
 #include "session_call.h"
+#include "session_idem.h"
 
 #include <inttypes.h>
 
 #define DUE_BEFORE_GAP_MAX 4096
 #define MESSAGE_RACE "Concurrent modification detected, please retry"
 #define MESSAGE_MATCH "The session is not in the state that If-Match names"
+
+/* --- Idempotency-Key --- */
+
+bool
+session_call_replays(struct session_call *c, enum rc *rc)
+{
+    return c->terms->idem && session_idem_read(buf_cstr(&c->st->found), c->terms->idem,
+                                               c->ld.now_us / 1000, c->res, rc, c->f);
+}
+
+bool
+session_call_keep(struct session_call *c, const struct session *s, enum rc answer)
+{
+    int status = rc_status(answer);
+
+    c->keeps = c->terms->idem && c->judged &&
+               (answer == RC_OK || status == 400 || status == 404 || status == 409) &&
+               session_idem_print(&c->st->verdict, c->terms->idem, s, c->res,
+                                  answer == RC_OK ? NULL : c->f);
+    return c->keeps;
+}
+
+/* --- what is due, then the command --- */
 
 static void
 note(struct session_call *c, const struct change *change, enum sync_status before,

@@ -18,7 +18,6 @@
 #include "conf.h"
 #include "keys.h"
 #include "redis.h"
-#include "session_idem.h"
 #include "session_mine.h"
 #include <hiredis/hiredis.h>
 #include <sys/random.h>
@@ -125,27 +124,6 @@ session_call_load(struct session_call *c, const struct store_rider *rider)
     return fail_log(c->f, RC_STORE_UNAVAILABLE, "redis: its run id changes all the time");
 }
 
-/* --- Idempotency-Key --- */
-
-bool
-session_call_replays(struct session_call *c, enum rc *rc)
-{
-    return c->terms->idem && session_idem_read(buf_cstr(&c->st->found), c->terms->idem,
-                                               c->ld.now_us / 1000, c->res, rc, c->f);
-}
-
-bool
-session_call_keep(struct session_call *c, const struct session *s, enum rc answer)
-{
-    int status = rc_status(answer);
-
-    c->keeps = c->terms->idem && c->judged &&
-               (answer == RC_OK || status == 400 || status == 404 || status == 409) &&
-               session_idem_print(&c->st->verdict, c->terms->idem, s, c->res,
-                                  answer == RC_OK ? NULL : c->f);
-    return c->keeps;
-}
-
 /* --- apply --- */
 
 /* Whether the last change is the one of this call. */
@@ -166,13 +144,12 @@ asks_for_all(const struct session_call *c)
 }
 
 /* session_call_apply, of a slice as long as that will do. RC_OK, or why the rest cannot be
- * read; *answer then is that of it, *ends: a commit that got lost has it. */
+ * read; *answer then is that of it. */
 static enum rc
-apply_sliced(struct session_call *c, enum rc *answer, bool *ends)
+apply_sliced(struct session_call *c, enum rc *answer)
 {
     enum rc rc;
 
-    *ends = false;
     if (!c->s->is_slice || !asks_for_all(c)) {
         *answer = session_call_apply(c);
         if (!c->s->is_slice || (*answer == RC_OK && c->s->status == STATUS_RUNNING))
@@ -181,10 +158,23 @@ apply_sliced(struct session_call *c, enum rc *answer, bool *ends)
     c->takes_slice = false;
     fail_reset(c->f);
     rc = session_call_load(c, NULL);
-    *ends = rc == RC_OK && is_mine(c);
-    if (rc == RC_OK && !*ends)
+    if (rc == RC_OK)
         *answer = session_call_apply(c);
     return rc;
+}
+
+/* A commit has not come to its end: whatever is read from now on is the whole, so let the
+ * change that may have happened name places of that. */
+static void
+leave_slice(struct session_call *c)
+{
+    struct change *change = &c->res->change;
+
+    c->takes_slice = false;
+    if (change->participant >= 0)
+        change->participant = c->s->p[change->participant].place;
+    if (change->expired >= 0)
+        change->expired = c->s->p[change->expired].place;
 }
 
 /* --- commit --- */
@@ -310,6 +300,13 @@ follow_up(struct session_call *c, enum rc sent, enum commit_verdict verdict, enu
     enum rc rc;
 
     *ends = true;
+    if (sent == RC_OK && verdict == COMMIT_DONE) {
+        log_due(c);
+        return answer;
+    }
+    if (sent == RC_OK && verdict == COMMIT_LIMITED)
+        return limited(c);
+    leave_slice(c);
     if (sent == RC_OUTCOME_UNKNOWN) {
         rc = resolve(c, c->st->pending.deleted, ends);
         if (rc == RC_OK && *ends)
@@ -317,12 +314,6 @@ follow_up(struct session_call *c, enum rc sent, enum commit_verdict verdict, enu
         *ends = *ends || rc != RC_OK;
         return rc;
     }
-    if (sent == RC_OK && verdict == COMMIT_DONE) {
-        log_due(c);
-        return answer;
-    }
-    if (sent == RC_OK && verdict == COMMIT_LIMITED)
-        return limited(c);
     fail_reset(c->f);
     if (sent == RC_OK && verdict == COMMIT_LOST_RACE) {
         rc = take_winner(c);
@@ -364,8 +355,8 @@ settle_once(struct session_call *c)
             if (rc != RC_OK || is_mine(c))
                 return rc;
         }
-        rc = apply_sliced(c, &answer, &ends);
-        if (rc != RC_OK || ends)
+        rc = apply_sliced(c, &answer);
+        if (rc != RC_OK)
             return rc;
         if (!session_call_keep(c, c->s, answer) && c->st->pending.changes == 0)
             return answer;

@@ -4,6 +4,7 @@
 #include "common/event.h"
 #include "common/keys.h"
 #include "common/session_call.h"
+#include "common/session_slice.h"
 #include "cut_proxy.h"
 #include "store_fixture.h"
 #include <setjmp.h>
@@ -85,6 +86,31 @@ a_lost_answer_of_a_switch_is_found_out(void **state)
         assert_int_equal(fixture_get(id_a), RC_OK);
         assert_int_equal(fx.s.version, 3 + i);
         assert_int_equal(fixture_audit_length(id_a), 3 + i);
+    }
+}
+
+/* In a large session the switch was made on a slice; whose time was over is told by what is
+ * read afterwards. */
+static void
+a_lost_answer_of_a_switch_names_who_had_no_time(void **state)
+{
+    static const struct store_terms terms = { .is_brief = true };
+    struct command cmd = { .type = COMMAND_SWITCH };
+
+    (void)state;
+    assert_int_equal(fixture_create(id_a, 2 * SESSION_LARGE, 1), RC_OK);
+    assert_int_equal(fixture_command(id_a, COMMAND_START), RC_OK);
+    for (size_t i = 0; i < CUTS; i++) {
+        usleep(2000);
+        assert_int_equal(fixture_get(id_a), RC_OK); /* the clock of who is on stands at zero */
+        assert_int_equal(fx.s.active, i);
+        assert_true(fx.s.p[i].has_expired);
+        cut_proxy_arm(proxy, cuts[i]);
+        assert_int_equal(
+            session_store_command(fx.store, id_a, &cmd, &terms, &fx.s, &fx.res, &fx.f), RC_OK);
+        assert_in_range(fx.res.change.expired, 0, fx.s.n - 1);
+        assert_string_equal(fx.s.p[fx.res.change.expired].id, fixture_participant(i));
+        assert_int_equal(fx.res.change.participant, fx.res.change.expired);
     }
 }
 
@@ -382,6 +408,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         PROXY_TEST(a_command_is_two_round_trips_and_a_read_one),
         PROXY_TEST(a_lost_answer_of_a_switch_is_found_out),
+        PROXY_TEST(a_lost_answer_of_a_switch_names_who_had_no_time),
         PROXY_TEST(a_lost_answer_of_a_creation_is_found_out),
         PROXY_TEST(a_lost_answer_of_a_deletion_is_found_out),
         PROXY_TEST(a_lost_answer_of_an_expiry_is_found_out),
