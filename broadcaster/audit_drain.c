@@ -13,11 +13,10 @@
 #include "common/log.h"
 #include "worker_thread.h"
 
-#define GATHER_MS 20 /* between two turns while there is something */
-#define IDLE_MS 50
+#define TURN_MS 60 /* between two turns: what gathers meanwhile is one transaction */
 #define AWAY_MS 250 /* after a failure */
 #define FLUSH_MS 2000
-#define BUSY 64 /* records: read on at once */
+#define MANY 1024 /* records: read on at once */
 
 struct audit_drain {
     struct worker_thread thread;
@@ -119,7 +118,7 @@ turn(void *ctx)
     }
     if (d->in.n == 0) {
         audit_writer_tend(d->writer);
-        return IDLE_MS;
+        return TURN_MS;
     }
     d->held = true;
     rc = write_range(d, 0, d->in.n, &f);
@@ -133,7 +132,7 @@ turn(void *ctx)
         audit_inbox_complain("audit acknowledgement failed", &f);
     d->held = false;
     audit_writer_tend(d->writer);
-    return d->in.n >= BUSY ? 0 : GATHER_MS;
+    return d->in.n >= MANY ? 0 : TURN_MS;
 }
 
 /* What is left at the end of the process; what does not go is for the next one. */
