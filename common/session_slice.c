@@ -113,9 +113,12 @@ session_slice_done(struct session *s, struct fail *f)
     s->active = find_participant(s, s->active);
     if (s->active < 0 || s->status != STATUS_RUNNING)
         return fail_log(f, RC_STATE_UNREADABLE, "slice without anybody who is on");
-    for (size_t k = 0; k < s->n; k++)
+    for (size_t k = 0; k < s->n; k++) {
+        if (s->p[k].out != OUT_NONE)
+            return fail_log(f, RC_STATE_UNREADABLE, "slice with somebody who is out");
         if (s->mode == MODE_PER_GROUP)
             s->p[k].group = find_group(s, s->p[k].group);
+    }
     for (size_t k = 0; k < s->n_groups; k++)
         s->g[k].last = find_participant(s, s->g[k].last);
     return session_fields_done(s, f);

@@ -37,7 +37,8 @@ bool session_turns_moved(const struct session *s, const struct change *c);
 
 /*
  * After all fields of a slice (s->is_slice): let the places that the rows tell refer to p[] and
- * g[]. RC_OK; RC_STATE_UNREADABLE when somebody is missing: then the whole has to be read.
+ * g[]. RC_OK; RC_STATE_UNREADABLE when somebody is missing or out, as where a process that does
+ * not know `o` has changed who is in: then the whole has to be read.
  */
 enum rc session_slice_done(struct session *s, struct fail *f) MUSTCHECK;
 

@@ -14,6 +14,7 @@
 #define STEPS 80
 #define BANK_MS 86400000
 #define TEXT_MAX (1u << 20)
+#define TURNS_MAX 1024
 
 static unsigned long noise;
 
@@ -300,6 +301,26 @@ broken_turns_do_no_harm(void **state)
     }
 }
 
+/* As a worker of before leaves it behind, which does not know of turns. */
+static void
+whoever_is_out_is_passed_over_in_old_turns(void **state)
+{
+    struct key key = keys_session("t:", id_a);
+    struct command cmd = { .type = COMMAND_REMOVE };
+    char turns[TURNS_MAX];
+
+    (void)state;
+    assert_int_equal(fixture_create(id_a, 100, BANK_MS), RC_OK);
+    assert_int_equal(fixture_command(id_a, COMMAND_START), RC_OK);
+    snprintf(turns, sizeof(turns), "%s", fixture_field(id_a, "o"));
+    cmd.participant_id = fixture_participant(1);
+    assert_int_equal(run(&cmd, false), RC_OK);
+    private_redis_ask(&fx.server, "HSET %s o %s", key.s, turns);
+    assert_int_equal(switch_briefly(), RC_OK);
+    assert_int_equal(fixture_get(id_a), RC_OK);
+    assert_int_equal(fx.s.active, 2);
+}
+
 int
 main(void)
 {
@@ -316,6 +337,7 @@ main(void)
         T(the_last_cycle_ends_it),
         T(rights_are_judged_by_the_whole),
         T(broken_turns_do_no_harm),
+        T(whoever_is_out_is_passed_over_in_old_turns),
     };
     int failed;
 
