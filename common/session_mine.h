@@ -6,8 +6,8 @@
  *
  * A name is written in the round trip of the load that precedes the create commit, so a session
  * cannot be without one; a name can be without a session, and such are dropped when they are
- * read. Creating costs no round trip more, but one when the same owner had a session of that id
- * before: its name then moves to the front.
+ * read a minute or more later. Creating costs no round trip more, but one when the same owner
+ * had a session of that id before: its name then moves to the front.
  *
  * A listing is two round trips: the names, with what the rider asks, then the sessions. Names
  * that were dropped, and with `status` sessions in another one, cost further ones, at most

@@ -224,6 +224,12 @@ names_without_a_session_are_dropped(void **state)
     assert_int_equal(names("v"), 1);
     list("u", "");
     assert_string_equal(listed(), "1");
+    assert_int_equal(names("u"), 2); /* its creation might be under way */
+    age("u", 1, 1700000000001);
+    age("u", 2, 1700000000002);
+    age("v", 1, 1700000000001);
+    list("u", "");
+    assert_string_equal(listed(), "1");
     assert_int_equal(names("u"), 1);
     list("v", "");
     assert_string_equal(listed(), "");
