@@ -261,7 +261,7 @@ $(filter $(BUILD)/tests/bench/peers/%,$(BENCH_BIN)): $(BUILD)/%: %.c
 $(BENCH_BIN): | $(READY)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(dir $@) && $(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -o $@ $(filter %.c,$^) -lfcgi -lcrypto -lpthread
-BENCH = BIN_DIR=$(BUILD) $(PYTHON) tests/bench/run.py
+BENCH = BIN_DIR=$(BUILD) $(PYTHON) tests/bench/bench.py
 bench: $(PROGRAMS) $(BENCH_BIN) ## measure against the peers and the limits of this machine; writes tests/bench/RESULTS.md
 	@$(BENCH)
 bench-quick: $(PROGRAMS) $(BENCH_BIN) ## the same once and shortly: is it sane?

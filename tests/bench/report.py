@@ -85,7 +85,7 @@ def curve_section(curve):
 
 
 def page(how, run):
-    """The whole page; `run` is what run.py has gathered."""
+    """The whole page; `run` is what bench.py has gathered."""
     lines = ["# What was measured", "", "Written by `make bench`. What stands in the way of what is not reached, and what was tried, is in [PROFILE.md](PROFILE.md).", ""]
     if run.voids or run.failures:
         lines += ["**This run is void:**", "", *(f"- {why}" for why in run.voids + run.failures), ""]

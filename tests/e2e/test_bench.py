@@ -1,6 +1,7 @@
 """The harness of make bench: its statistics, its pictures, its page, and one row from beginning to end."""
 
 import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def test_sides_take_turns_and_the_warm_up_does_not_count(monkeypatch):
 
 
 def test_patience_with_a_busy_machine_ends(monkeypatch):
-    busy = iter(range(0, 10**6, 100))
+    busy = itertools.count(0, 100)
     monkeypatch.setattr(measure, "jiffies", lambda: (next(busy), 0, 100))
     monkeypatch.setattr(measure.time, "sleep", lambda _s: None)
     quiet = measure.Quiet(0.5)
@@ -134,10 +135,10 @@ def test_figures_of_a_picture_are_short(value, words):
 
 
 def test_the_page_has_every_row_what_is_not_reached_and_the_commit():
-    run = importlib.import_module("run")
+    bench = importlib.import_module("bench")
     rows = [Row("a", "first", "requests/s", Figure([10.0, 10.0]), {"peer": Figure([5.0, 5.0])}, ">= 9/s", True, latencies={"ours": dict.fromkeys(measure.PERCENTILES, 1.5)}),
             Row("b", "second", "ms", Figure([7.0, 7.0]), {}, "<= 1 ms", False)]
-    text = report.page(run.How(False), run.Run(rows=rows, curves=[curve()], took={"rest": 12.0}))
+    text = report.page(bench.How(False), bench.Run(rows=rows, curves=[curve()], took={"rest": 12.0}))
     assert "| first [requests/s] | 10 (10-10) | peer 5 (5-5) | peer 2 | >= 9/s | yes |" in text
     assert "| <= 1 ms | **no**, see [PROFILE.md](PROFILE.md) |" in text
     assert "curve-some.svg" in text
@@ -146,12 +147,12 @@ def test_the_page_has_every_row_what_is_not_reached_and_the_commit():
 
 
 def test_a_peer_that_did_much_less_than_it_can_voids_the_run():
-    run = importlib.import_module("run")
+    bench = importlib.import_module("bench")
     rows = [Row("small", "fan-out", "deliveries/s", Figure([1.0]), {"nchan": Figure([79000.0]), "other": Figure([1.0])})]
     assert report.voids(rows, {("small", "nchan"): 98000.0}) == []
     found = report.voids(rows, {("small", "nchan"): 100000.0})
     assert len(found) == 1 and "nchan did 79,000 deliveries/s" in found[0]
-    assert "**This run is void:**" in report.page(run.How(False), run.Run(rows=rows, voids=found))
+    assert "**This run is void:**" in report.page(bench.How(False), bench.Run(rows=rows, voids=found))
     assert {("get", "FastCGI echo"), ("small", "nchan")} <= set(report.known_figures())
 
 
@@ -203,11 +204,11 @@ def test_wrk_asks_for_what_it_is_told_and_counts_what_is_no_success(ours):
     assert ran["bad"] == 0 and ran["answered"] > 10 and ran["cpu_us"] > 0 and ran["p50_ms"] <= ran["max_ms"]
     assert clients.wrk(ours.base_url, "GET", "/v1/sessions/@", ids=ids, seconds=1, connections=2)["bad"] > 10  # without a token
     before = len(clients.ids_of(ours))
-    clients.wrk(ours.base_url, "POST", "/v1/sessions", sent=clients.CREATE_BODY, headers=ours.headers, keys=True, count=20, connections=2)
-    assert 10 <= len(clients.ids_of(ours)) - before <= 40
+    clients.wrk(ours.base_url, "POST", "/v1/sessions", sent=clients.CREATE_BODY, headers=ours.headers, keys=True, count=20, connections=2, seconds=60)
+    assert 10 <= len(clients.ids_of(ours)) - before < 500  # of what a minute makes
 
 
 def test_a_part_runs_from_beginning_to_end():
-    ran = subprocess.run(["/usr/bin/python3", str(BENCH / "run.py"), "--quick", "ceilings"], capture_output=True, text=True, timeout=120 * SLOW)
+    ran = subprocess.run(["/usr/bin/python3", str(BENCH / "bench.py"), "--quick", "ceilings"], capture_output=True, text=True, timeout=120 * SLOW)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "redis-benchmark of its commit script" in ran.stdout and "1 rows and 0 curves" in ran.stdout

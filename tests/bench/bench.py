@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """make bench: one table of what we do and what others do, in the same run, and curves; writes tests/bench/RESULTS.md and curve-*.svg.
 
-    run.py [--quick] [--figures] [--no-file] [PART...]
+    bench.py [--quick] [--figures] [--no-file] [PART...]
 
 A part is a file beside this one: with rows(how), or curves(how). RESULTS.md is only written by a whole run. The exit status is 1
 when a part failed or a peer did much less than it can; a wanted number that is not reached changes nothing about it.
