@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "worker_thread.h"
 
-#define TURN_MS 60 /* between two turns: what gathers meanwhile is one transaction */
+#define TURN_MS 60  /* between two turns: what gathers meanwhile is one transaction */
 #define AWAY_MS 250 /* after a failure */
 #define FLUSH_MS 2000
 #define MANY 1024 /* records: read on at once */

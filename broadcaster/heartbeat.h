@@ -1,8 +1,8 @@
 /*
  * heartbeat.h - when each socket is pinged: a wheel whose slots divide the interval, so that
- * pings are spread evenly and never leave all at once. Not more finely: the pongs of a slot come
- * while its pings are written, and are read in one turn of the loop or two. Arithmetic only; the
- * sockets hang in the slots by their own links (client.h).
+ * pings are spread evenly and never leave all at once. Not more finely: the pongs of a slot
+ * come while its pings are written, and are read in one turn of the loop or two. Arithmetic
+ * only; the sockets hang in the slots by their own links (client.h).
  */
 #ifndef BROADCASTER_HEARTBEAT_H
 #define BROADCASTER_HEARTBEAT_H

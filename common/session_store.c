@@ -78,8 +78,8 @@ session_store_command(struct session_store *st, const char *id, const struct com
     c.s = s;
     c.res = res;
     c.f = f;
-    c.takes_slice = terms->is_brief && cmd && cmd->type == COMMAND_SWITCH &&
-                    !cmd->next_participant_id;
+    c.takes_slice =
+        terms->is_brief && cmd && cmd->type == COMMAND_SWITCH && !cmd->next_participant_id;
     result_begin(st, res);
     rc = session_call_load(&c, terms->rider);
     return rc == RC_OK ? session_call_settle(&c) : rc;

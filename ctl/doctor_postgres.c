@@ -4,7 +4,6 @@
 #include "common/pg.h"
 #include "schema.h"
 
-
 #define DEADLINE_MS 5000
 
 static void
