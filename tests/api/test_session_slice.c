@@ -107,8 +107,9 @@ static void
 disturb(size_t *added)
 {
     struct command cmd = { .newcomer = { .index = -1, .total_time_ms = BANK_MS } };
-    const char *who = fx.s.p[dice((unsigned)fx.s.n)].id;
+    char who[ID_LEN + 1]; /* the session that it comes from is read again meanwhile */
 
+    memcpy(who, fx.s.p[dice((unsigned)fx.s.n)].id, sizeof(who));
     switch (dice(3)) {
     case 0:
         cmd.type = COMMAND_REMOVE;

@@ -227,21 +227,22 @@ def test_a_stopwatch_keeps_its_laps(make_stack, windows):
 def test_a_quiz_skips_the_question_when_its_time_is_over(stack, windows):
     window = windows(url(stack, "quiz"))
     wait(window, lambda s: s["view"] == "setup", "the form")
-    window.js("document.querySelector('[name=seconds]').value = '1'; document.querySelector('[name=seconds]').checked = true")
+    # long enough for the answer to the second question to come in time
+    window.js("document.querySelector('[name=seconds]').value = '4'; document.querySelector('[name=seconds]').checked = true")
     window.js("document.querySelector('[name=questions]').value = '3'; document.querySelector('[name=questions]').checked = true")
     window.click("#create")
     wait(window, lambda s: s["status"] == "pending", "the quiz")
     window.click("#primary")
     wait(window, lambda s: s["status"] == "running", "the start")
     first = window.find("#question").text
-    wait(window, lambda s: s["version"] == 3, "the next question by itself")
+    wait(window, lambda s: s["version"] == 3, "the next question by itself", 10)
     assert window.find("#late").text == "Ada ran out of time: skipped."
     assert window.find("#number").text == "Question 2 of 3" and window.find("#question").text != first
     assert window.find("#turn").text == "Grace answers"
     window.click("#next")
     wait(window, lambda s: s["version"] == 4, "an answer")
     assert window.find("#turn").text == "Alan answers" and window.find("#late").text == ""
-    wait(window, lambda s: s["status"] == "completed", "the end")
+    wait(window, lambda s: s["status"] == "completed", "the end", 10)
     assert window.find("#question").text == "That was the quiz."
 
 

@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "fuzz.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define T0 1795362403096LL
@@ -40,5 +41,6 @@ fuzz_take(const char *s, size_t len)
         HOLD(m.last_known_version >= -1);
     }
     answer(&m, fault);
+    free(m.token);
     return fault == FAULT_NONE;
 }
