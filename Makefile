@@ -40,7 +40,7 @@ endif
 PKGCFLAGS = $(eval PKGCFLAGS := $$(shell pkg-config --cflags $(PKGS) $(WSPKGS)))$(PKGCFLAGS)
 ALLCFLAGS = -std=c17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) $(PKGCFLAGS) -MMD -MP
 LDLIBS    = $(eval LDLIBS := $$(shell pkg-config --libs $(PKGS)) -lpthread)$(LDLIBS)
-WSLIBS    = $(eval WSLIBS := $$(shell pkg-config --libs $(WSPKGS)))$(WSLIBS)
+WSLIBS    = $(eval WSLIBS := $$(shell pkg-config --libs $(WSPKGS)) -lhttp_parser -lwslay)$(WSLIBS)
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))

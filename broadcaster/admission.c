@@ -70,10 +70,10 @@ is_origin_allowed(const struct admission *a, const char *allowed)
     return list_has(allowed, a->origin) || is_same_origin(a->origin, a->host);
 }
 
-/* Subprotocols are case-sensitive, and ours has to be among those offered. */
-static bool
-offers_ours(const char *offered)
+bool
+admission_wants_ours(const struct admission *a)
 {
+    const char *offered = a->subprotocol;
     const char *s;
     size_t len;
 
@@ -116,7 +116,7 @@ admission_token(const struct admission *a, size_t *len)
 enum verdict
 admission_judge(const struct admission *a, const char *allowed_origins, bool auth_required)
 {
-    bool ours = offers_ours(a->subprotocol);
+    bool ours = admission_wants_ours(a);
     size_t len;
 
     if (strcmp(a->path, "/ws") != 0)

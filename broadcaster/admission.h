@@ -58,6 +58,9 @@ extern const struct verdict_row verdict_rows[VERDICT__MAX];
  */
 const char *admission_token(const struct admission *a, size_t *len);
 
+/* Whether our subprotocol is among those offered; they are case-sensitive. */
+bool admission_wants_ours(const struct admission *a);
+
 /* The next item of a comma-separated list without the blanks around it, and its length; NULL at
  * the end. */
 const char *admission_list_next(const char **rest, size_t *len);

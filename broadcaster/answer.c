@@ -1,51 +1,114 @@
 #include "answer.h"
 
+#include "common/arena.h"
 #include "common/buf.h"
 #include "common/headers.h"
 
-#include <assert.h>
-#include <libwebsockets.h>
-#include <string.h>
+#include <errno.h>
+#include <http_parser.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-static const char *
-status_text(unsigned status)
+#define HEAD_ROOM 1024
+/* Of what came behind the head, at most this many times TRASH_MAX is read. */
+#define TRASH_READS 16
+#define TRASH_MAX 4096
+
+/* An answer that the socket did not take at once. */
+struct rest {
+    uv_tcp_t tcp;
+    uv_write_t write;
+    struct buf text;
+};
+
+static void
+on_closed(uv_handle_t *handle)
 {
-    static const struct {
-        unsigned status;
-        const char *text;
-    } texts[] = { { 200, "OK" },
-                  { 400, "Bad Request" },
-                  { 401, "Unauthorized" },
-                  { 403, "Forbidden" },
-                  { 404, "Not Found" },
-                  { 405, "Method Not Allowed" },
-                  { 426, "Upgrade Required" },
-                  { 429, "Too Many Requests" },
-                  { 503, "Service Unavailable" } };
+    struct rest *r = handle->data;
 
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        if (texts[i].status == status)
-            return texts[i].text;
-    return "Error";
+    buf_fini(&r->text);
+    free(r);
 }
 
-bool
-answer_send(struct lws *wsi, const struct answer *a)
+static void
+on_written(uv_write_t *write, int status)
+{
+    struct rest *r = write->data;
+
+    (void)status;
+    uv_close((uv_handle_t *)&r->tcp, on_closed);
+}
+
+/* Takes the text. */
+static void
+send_rest(uv_loop_t *loop, int fd, struct buf *text, size_t from)
+{
+    const unsigned wait_ms = ANSWER_WAIT_MS;
+    struct rest *r = xalloc(sizeof(*r));
+    uv_buf_t part = uv_buf_init(text->data + from, (unsigned)(text->len - from));
+
+    r->text = *text;
+    r->tcp.data = r->write.data = r;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof(wait_ms));
+    uv_tcp_init(loop, &r->tcp);
+    if (uv_tcp_open(&r->tcp, fd) != 0) {
+        close(fd);
+        uv_close((uv_handle_t *)&r->tcp, on_closed);
+        return;
+    }
+    if (uv_write(&r->write, (uv_stream_t *)&r->tcp, &part, 1, on_written) != 0)
+        uv_close((uv_handle_t *)&r->tcp, on_closed);
+}
+
+/* Closing over bytes that nobody has read would reset the connection, and could take the answer
+ * with it. */
+static void
+read_trash(int fd)
+{
+    char trash[TRASH_MAX];
+
+    for (int i = 0; i < TRASH_READS && recv(fd, trash, sizeof(trash), 0) > 0; i++)
+        ;
+}
+
+void
+answer_send(uv_loop_t *loop, int fd, const struct answer *a)
 {
     struct buf out;
-    bool ok;
+    ssize_t n;
 
-    buf_init(&out, 2048);
-    buf_printf(&out, "HTTP/1.1 %u %s\r\n", a->status, status_text(a->status));
-    buf_str(&out, "Content-Type: application/json; charset=utf-8\r\nCache-Control: "
-                  "no-store\r\n" HEADERS_ALWAYS HEADERS_DATA);
+    buf_init(&out, HEAD_ROOM + a->len);
+    buf_printf(
+        &out,
+        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n" HEADERS_ALWAYS
+            HEADERS_DATA,
+        a->status, http_status_str(a->status), a->type != NULL ? a->type : ANSWER_JSON);
     if (a->header != NULL)
         buf_printf(&out, "%s\r\n", a->header);
-    if (a->last)
-        buf_str(&out, "Connection: close\r\n");
-    buf_printf(&out, "Content-Length: %zu\r\n\r\n%s", strlen(a->body), a->bare ? "" : a->body);
-    assert(!out.overflow);
-    ok = lws_write(wsi, (unsigned char *)out.data, out.len, LWS_WRITE_RAW) >= 0;
-    buf_fini(&out);
-    return ok;
+    buf_printf(&out, "Connection: close\r\nContent-Length: %zu\r\n\r\n", a->len);
+    if (!a->bare)
+        buf_add(&out, a->body, a->len);
+    read_trash(fd);
+    n = send(fd, out.data, out.len, MSG_NOSIGNAL);
+    if (n == (ssize_t)out.len)
+        shutdown(fd, SHUT_WR);
+    if (n == (ssize_t)out.len || (n < 0 && errno != EAGAIN)) {
+        close(fd);
+        buf_fini(&out);
+        return;
+    }
+    send_rest(loop, fd, &out, n > 0 ? (size_t)n : 0);
+}
+
+void
+answer_error(struct answer *a, char *out, size_t size, const char *code, const char *message,
+             const char *more)
+{
+    int n = snprintf(out, size, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"%s}}", code,
+                     message, more);
+
+    a->body = out;
+    a->len = (size_t)n;
 }

@@ -3,19 +3,32 @@
 #define BROADCASTER_ANSWER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
 
-struct lws;
+#define ANSWER_JSON "application/json; charset=utf-8"
 
 struct answer {
     unsigned status;
+    const char *type;   /* Content-Type; NULL: ANSWER_JSON */
     const char *header; /* "Name: value", NULL none */
-    const char *body;   /* JSON */
-    bool bare;          /* to HEAD: without the body */
-    bool last;          /* the connection closes */
+    const char *body;
+    size_t len; /* of the body */
+    bool bare;  /* to HEAD: without the body */
 };
 
-/* Written by us as a whole: before an upgrade the library would say HTTP/1.0. False: the
- * connection is broken. Closing it, where it is the last answer, is the caller's. */
-bool answer_send(struct lws *wsi, const struct answer *a);
+/*
+ * Answer on the non-blocking TCP socket `fd`, and close it: every answer is the last of its
+ * connection. What the socket does not take at once goes out as the peer reads; who does not
+ * read for ANSWER_WAIT_MS is cut. One write, and no allocation but the text's, for what fits
+ * the send buffer of a fresh socket.
+ */
+#define ANSWER_WAIT_MS 5000
+void answer_send(uv_loop_t *loop, int fd, const struct answer *a);
+
+/* {"error":{"code":...,"message":...}}, which is what "more" goes into, in `out`: "" or further
+ * members, each with a comma before it. */
+void answer_error(struct answer *a, char *out, size_t size, const char *code,
+                  const char *message, const char *more);
 
 #endif

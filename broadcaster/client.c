@@ -28,8 +28,7 @@ clients_init(struct clients *set, const struct client_io *io, int64_t heartbeat_
 {
     memset(set, 0, sizeof(*set));
     set->io = io;
-    /* with a byte in it: the library hands no empty pong over */
-    set->ping = frame_new(FRAME_PING, "k", 1);
+    set->ping = frame_new(FRAME_PING, "", 0);
     heartbeat_init(&set->wheel, heartbeat_ms, now_ms);
     buf_init(&set->gather, CLIENT_WRITE_MAX);
 }
@@ -39,6 +38,7 @@ clients_fini(struct clients *set)
 {
     assert(set->n == 0);
     frame_drop(set->ping);
+    frame_parser_free(set->parser);
     buf_fini(&set->gather);
 }
 
@@ -104,6 +104,7 @@ client_gone(struct client *c)
     set_dirty(c, false);
     DL_DELETE2(c->set->slots[c->slot], c, slot_prev, slot_next);
     heartbeat_leave(&c->set->wheel, c->slot);
+    frame_reader_fini(&c->reader);
     free(c->rx);
     c->rx = NULL;
     c->is_open = false;
@@ -239,7 +240,7 @@ client_leave(struct client *c, const void *payload, size_t len)
     push(c, bye);
     frame_drop(bye);
     c->close_code = code == 1002 || code == 1007 ? code : CLOSED_BY_PEER;
-    client_flush(c);
+    c->heard_ms = clock_mono_ms();
 }
 
 /* Write the first frames of the queue in one piece. */

@@ -15,6 +15,7 @@
 #define BROADCASTER_CLIENT_H
 
 #include "common/buf.h"
+#include "frame_reader.h"
 #include "heartbeat.h"
 #include "meter.h"
 #include <stdbool.h>
@@ -49,6 +50,7 @@ struct clients {
     struct heartbeat wheel;
     struct client *slots[HEARTBEAT_SLOTS_MAX];
     struct frame *ping;
+    struct frame_parser *parser; /* of clients that are between two frames */
     struct buf gather;
     int64_t queued; /* bytes in all queues; a shared frame counts as often as it is queued */
     int n;
@@ -75,8 +77,9 @@ struct client {
     struct client *slot_prev, *slot_next;
     struct pass pass;
     struct frame **queue; /* owned, NULL while empty */
-    char *rx;             /* first parts of a message in several frames; owned */
-    int64_t heard_ms;     /* when it last said anything; once closing: when that began */
+    struct frame_reader reader;
+    char *rx;         /* first parts of a message in several frames; owned */
+    int64_t heard_ms; /* when it last said anything; once closing: when that began */
     uint32_t queue_bytes, rx_len;
     uint32_t opened_with; /* of the hub: which session the socket was opened for; 0 none */
     struct meter messages, faults;
@@ -112,8 +115,8 @@ bool client_reply(struct client *c, struct frame *f);
  * when the peer has answered, or is cut. */
 void client_finish(struct client *c, struct frame *last, uint16_t code, const char *reason);
 
-/* The peer has sent a Close with this payload: queue the answer, and write it. Nothing that it
- * says from here on counts; the caller ends the socket. */
+/* The peer has sent a Close with this payload: queue the answer. Nothing is queued any more;
+ * the socket goes when the peer ends it, or is cut. */
 void client_leave(struct client *c, const void *payload, size_t len);
 
 void client_flush(struct client *c);

@@ -13,7 +13,7 @@
 
 #define FRAME_HEAD_MAX 10
 
-enum frame_opcode { FRAME_TEXT = 0x1, FRAME_CLOSE = 0x8, FRAME_PING = 0x9 };
+enum frame_opcode { FRAME_TEXT = 0x1, FRAME_CLOSE = 0x8, FRAME_PING = 0x9, FRAME_PONG = 0xa };
 #define FRAME_REASON_MAX 123
 
 struct frame {

@@ -180,11 +180,11 @@ on_socket(void *ctx, int fd)
 }
 
 static void
-on_head(void *ctx, int fd, const char *head, size_t len)
+on_head(void *ctx, int fd, const struct head *head)
 {
     struct app *app = ctx;
 
-    server_adopt(app->server, fd, head, len);
+    server_take(app->server, fd, head);
 }
 
 /* --- the turn --- */

@@ -1,5 +1,6 @@
 #include "scrape.h"
 
+#include "answer.h"
 #include "app.h"
 #include "common/arena.h"
 #include "common/clock.h"
@@ -8,12 +9,9 @@
 #include "common/metrics_ask.h"
 #include "common/redis.h"
 #include "foyer.h"
+#include "head.h"
 #include "listener.h"
 #include "reader.h"
-#include "server.h"
-
-#include <libwebsockets.h>
-#include <unistd.h>
 
 #define ASK_MS 1000
 /* An answer older than this is none. */
@@ -23,7 +21,6 @@
 
 struct scrape {
     struct app *app;
-    struct lws_vhost *vhost;
     struct listener *listener;
     struct foyer *foyer;
     uv_timer_t timer;
@@ -77,48 +74,30 @@ render(struct scrape *s, struct buf *out)
     metrics_render(out, asked);
 }
 
-/* The connection closes with the answer: Prometheus comes again in 15 s. */
-static int
-answer(struct scrape *s, struct lws *wsi, const char *path)
+static void
+on_head(void *ctx, int fd, const struct head *head)
 {
-    bool found = strcmp(path, "/metrics") == 0;
-    bool get = lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
-    struct buf head, body;
+    struct scrape *s = ctx;
+    struct answer a = { .status = 200, .type = TEXT_TYPE };
+    struct buf text;
 
-    buf_init(&head, TEXT_MAX + 1024);
-    buf_init(&body, TEXT_MAX);
-    if (found && get)
-        render(s, &body);
-    else
-        buf_str(&body, found ? "Only GET is answered here.\n" : "There is only /metrics.\n");
-    buf_printf(&head,
-               "HTTP/1.1 %s\r\nContent-Type: %s\r\n%sCache-Control: no-store\r\n"
-               "Connection: close\r\nContent-Length: %zu\r\n\r\n",
-               !found ? "404 Not Found"
-               : get  ? "200 OK"
-                      : "405 Method Not Allowed",
-               TEXT_TYPE, found && !get ? "Allow: GET\r\n" : "", body.len);
-    buf_add(&head, body.data, body.len);
-    buf_fini(&body);
-    (void)!lws_write(wsi, (unsigned char *)head.data, head.len, LWS_WRITE_RAW);
-    buf_fini(&head);
-    return -1;
+    buf_init(&text, TEXT_MAX);
+    if (strcmp(head->a.path, "/metrics") != 0) {
+        a.status = 404;
+        buf_str(&text, "There is only /metrics.\n");
+    } else if (head->method != HEAD_GET) {
+        a.status = 405;
+        a.header = "Allow: GET";
+        buf_str(&text, "Only GET is answered here.\n");
+    } else {
+        render(s, &text);
+    }
+    a.bare = head->method == HEAD_HEAD;
+    a.body = buf_cstr(&text);
+    a.len = text.len;
+    answer_send(&s->app->uv, fd, &a);
+    buf_fini(&text);
 }
-
-static int
-callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len)
-{
-    (void)user;
-    (void)len;
-    if (why == LWS_CALLBACK_HTTP)
-        return answer(lws_vhost_user(lws_get_vhost(wsi)), wsi, in);
-    return why == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE ? -1 : 0;
-}
-
-static const struct lws_protocols protocols[] = {
-    { .name = "metrics", .callback = callback, .tx_packet_size = 16 * 1024 * 1024 },
-    { .name = NULL },
-};
 
 static void
 on_socket(void *ctx, int fd)
@@ -128,27 +107,12 @@ on_socket(void *ctx, int fd)
     foyer_enter(s->foyer, fd);
 }
 
-static void
-on_head(void *ctx, int fd, const char *head, size_t len)
-{
-    const struct scrape *s = ctx;
-
-    if (len == 0)
-        (void)!lws_adopt_socket_vhost(s->vhost, fd);
-    else
-        (void)!lws_adopt_socket_vhost_readbuf(s->vhost, fd, head, len);
-}
-
 /* --- life --- */
 
 struct scrape *
 scrape_new(struct app *app)
 {
     const struct conf *conf = app->conf;
-    /* another "port" than the server's: by that the library finds the host of a request */
-    struct lws_context_creation_info info = { .protocols = protocols,
-                                              .port = CONTEXT_PORT_NO_LISTEN,
-                                              .vhost_name = "metrics" };
     struct scrape *s;
 
     if (conf->metrics_port == 0 || !conf->enable_metrics)
@@ -156,8 +120,6 @@ scrape_new(struct app *app)
     s = xalloc(sizeof(*s));
     s->app = app;
     s->batch = redis_batch_new();
-    info.user = s;
-    s->vhost = server_add_vhost(app->server, &info);
     s->foyer = foyer_new(&app->uv, on_head, s);
     s->listener = listener_new(&app->uv, conf->metrics_host, conf->metrics_port, on_socket, s);
     uv_timer_init(&app->uv, &s->timer);

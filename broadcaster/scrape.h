@@ -10,11 +10,10 @@
 struct app;
 struct scrape; /* opaque */
 
-/* NULL when METRICS_PORT is 0 or ENABLE_METRICS is off. The server is there; ends the process
- * when the address cannot be had. */
+/* NULL when METRICS_PORT is 0 or ENABLE_METRICS is off. Ends the process when the address
+ * cannot be had. */
 struct scrape *scrape_new(struct app *app);
-/* No answer is given any more; before the server goes. NULL is a no-op. The memory goes with
- * the loop's handles. */
+/* No answer is given any more. NULL is a no-op. The memory goes with the loop's handles. */
 void scrape_close(struct scrape *s);
 
 #endif

@@ -1,20 +1,20 @@
 /*
- * server.h - HTTP and WebSocket by libwebsockets, on sockets that listener.h accepted.
+ * server.h - what is answered to a request, and the sockets of those who got a WebSocket.
  *
- * Messages go out as complete frames of ours in raw writes, many at once (LWS_WRITE_RAW on a
- * WebSocket skips the library's own framing, which is not documented: tests guard it).
- * permessage-deflate is not offered, it could not work with that.
+ * libwebsockets carries these sockets as raw ones: it polls them, keeps what a socket does not
+ * take, and ends them. Its own WebSocket role is not used: 4.1.6 accepts frames that RFC 6455
+ * tells a server to refuse, and shows nobody their heads (frame_reader.h reads them). So the
+ * handshake is ours, and messages go out as complete frames, many in one write.
+ * permessage-deflate is not offered: a frame is made once for all who get it.
  */
 #ifndef BROADCASTER_SERVER_H
 #define BROADCASTER_SERVER_H
 
 #include "client.h"
 #include <stdbool.h>
-#include <stddef.h>
 
 struct app;
-struct lws_context_creation_info;
-struct lws_vhost;
+struct head;
 struct server; /* opaque */
 
 /* How clients reach their sockets. */
@@ -22,15 +22,11 @@ extern const struct client_io server_io;
 
 /* Ends the process when libwebsockets cannot start. */
 struct server *server_new(struct app *app);
-/* Whether one more socket may come in, beside those of the server and `waiting` others. */
+/* Whether one more socket may come in, beside those of the clients and `waiting` others. */
 bool server_has_room(const struct server *s, int waiting);
-/* Take over an accepted socket, of which the first `len` bytes were read already; it is closed
- * when that fails. */
-void server_adopt(struct server *s, int fd, const char *head, size_t len);
-/* One more virtual host, for sockets that do not belong to clients; ends the process when there
- * is none. Lives as long as the server. */
-struct lws_vhost *server_add_vhost(struct server *s,
-                                   const struct lws_context_creation_info *info);
+/* Take over the socket of a request, whose head has been read and nothing behind it: it becomes
+ * a client's, or is answered and closed. */
+void server_take(struct server *s, int fd, const struct head *head);
 /* Cut what is left, and free what the library holds: call, run the loop, call again. */
 void server_destroy_begin(struct server *s);
 void server_destroy_end(struct server *s);

@@ -142,6 +142,12 @@ on_text(struct talk *t, struct client *c, const char *s, size_t len, bool binary
     free(m.token);
 }
 
+/* Who speaks, and with whom. */
+struct heard {
+    struct talk *talk;
+    struct client *client;
+};
+
 static void
 keep(struct client *c, const struct piece *p)
 {
@@ -152,10 +158,12 @@ keep(struct client *c, const struct piece *p)
     c->rx_len += (uint32_t)p->len;
 }
 
-void
-talk_piece(struct talk *t, struct client *c, const struct piece *p)
+static void
+on_piece(void *ctx, const struct piece *p)
 {
-    c->heard_ms = c->close_code == 0 ? clock_mono_ms() : c->heard_ms;
+    const struct heard *h = ctx;
+    struct client *c = h->client;
+
     if (c->close_code != 0 || c->is_cut)
         return;
     if (c->rx_len + p->len > TALK_MESSAGE_MAX) {
@@ -163,14 +171,44 @@ talk_piece(struct talk *t, struct client *c, const struct piece *p)
         return;
     }
     if (p->last && c->rx_len == 0) {
-        on_text(t, c, p->data, p->len, p->binary);
+        on_text(h->talk, c, p->data, p->len, p->binary);
         return;
     }
     keep(c, p);
     if (!p->last)
         return;
-    on_text(t, c, c->rx != NULL ? c->rx : "", c->rx_len, p->binary);
+    on_text(h->talk, c, c->rx != NULL ? c->rx : "", c->rx_len, p->binary);
     free(c->rx);
     c->rx = NULL;
     c->rx_len = 0;
+}
+
+static void
+on_control(void *ctx, enum frame_opcode op, const void *payload, size_t len)
+{
+    struct client *c = ((const struct heard *)ctx)->client;
+    struct frame *f;
+
+    if (op == FRAME_CLOSE)
+        client_leave(c, payload, len);
+    if (op != FRAME_PING)
+        return;
+    f = frame_new(FRAME_PONG, payload, len);
+    client_answer(c, f);
+    frame_drop(f);
+}
+
+bool
+talk_read(struct talk *t, struct client *c, const void *data, size_t len)
+{
+    struct heard heard = { t, c };
+    const struct frame_calls calls = { on_piece, on_control, &heard };
+
+    if (c->close_code == 0)
+        c->heard_ms = clock_mono_ms();
+    if (!frame_reader_read(&c->reader, &c->set->parser, data, len, &calls))
+        client_finish(c, NULL, 1002, "Invalid frame");
+    if (c->reader.is_over)
+        client_flush(c);
+    return !c->reader.is_over;
 }

@@ -42,13 +42,11 @@ int64_t talk_now_ms(const struct talk *t);
 /* Greet an open client that watches `id` (NULL: no session); `delta`: by STATE_DELTA. */
 void talk_hello(struct talk *t, struct client *c, const char *id, bool delta);
 
-struct piece {
-    const char *data;
-    size_t len;
-    bool last; /* of the message */
-    bool binary;
-};
-/* A part of a message has arrived; the last one has it answered. */
-void talk_piece(struct talk *t, struct client *c, const struct piece *p);
+/*
+ * What the client has sent, frames and parts of them: messages are answered, so are pings and a
+ * Close, and a frame that nobody may send is closed with 1002. False: nothing more of it
+ * counts, and all that was queued for it has been written as far as the socket took it.
+ */
+bool talk_read(struct talk *t, struct client *c, const void *data, size_t len);
 
 #endif

@@ -6,20 +6,15 @@
 static bool
 decode(const char *s, size_t len, char *out, size_t size)
 {
+    const char *end = s + len;
     size_t n = 0;
 
-    for (size_t i = 0; i < len; i++) {
-        char c = s[i];
+    while (s < end) {
+        int c = percent_next(&s, end);
 
-        if (c == '%') {
-            if (i + 2 >= len || hex_value(s[i + 1]) < 0 || hex_value(s[i + 2]) < 0)
-                return false;
-            c = (char)(hex_value(s[i + 1]) * 16 + hex_value(s[i + 2]));
-            i += 2;
-        }
-        if (c == '\0' || n + 1 >= size)
+        if (c <= 0 || n + 1 >= size)
             return false;
-        out[n++] = c;
+        out[n++] = (char)c;
     }
     out[n] = '\0';
     return true;

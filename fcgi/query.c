@@ -18,21 +18,17 @@ static char *
 decode(struct req *rq, const char *s, size_t len)
 {
     char *out = arena_alloc(rq->mem, len + 1);
+    const char *end = s + len;
     size_t n = 0;
+    int c;
 
-    for (size_t i = 0; i < len; i++) {
-        char c = s[i] == '+' ? ' ' : s[i];
+    while (s < end) {
+        bool is_blank = *s == '+';
 
-        if (c == '%') {
-            int hi = i + 2 < len ? hex_value(s[i + 1]) : -1;
-            int lo = i + 2 < len ? hex_value(s[i + 2]) : -1;
-
-            if (hi < 0 || lo < 0)
-                return NULL;
-            c = (char)(hi << 4 | lo);
-            i += 2;
-        }
-        out[n++] = c;
+        c = percent_next(&s, end);
+        if (c < 0)
+            return NULL;
+        out[n++] = is_blank ? ' ' : (char)c;
     }
     return json_utf8_is_valid(out, n) ? out : NULL;
 }

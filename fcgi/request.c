@@ -100,21 +100,14 @@ request_id_is_sane(const char *s)
 bool
 request_path_decode(const char *s, size_t len, char *out)
 {
+    const char *end = s + len;
     size_t n = 0;
 
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
+    while (s < end) {
+        bool is_slash = *s == '/';
+        int c = percent_next(&s, end);
 
-        if (c == '%') {
-            int hi = i + 2 < len ? hex_value(s[i + 1]) : -1;
-            int lo = i + 2 < len ? hex_value(s[i + 2]) : -1;
-
-            if (hi < 0 || lo < 0 || (hi == 2 && lo == 15))
-                return false;
-            c = (unsigned char)(hi << 4 | lo);
-            i += 2;
-        }
-        if (c < ' ' || c == 0x7f)
+        if (c < ' ' || c == 0x7f || (c == '/' && !is_slash))
             return false;
         out[n++] = (char)c;
     }

@@ -1,6 +1,6 @@
 """What nobody polite says on a WebSocket: the themes of the Autobahn suite (framing, pings, reserved bits, opcodes, fragments, UTF-8, closing, limits) byte by byte,
 to a broadcaster itself and through the web server; heads that ask for an upgrade in other ways; sockets that are half open, and thousands that are idle.
-After each the next client is served. What libwebsockets lets through is held here as it is ("tolerated"), and said in the README."""
+After each the next client is served."""
 import base64
 import json
 import os
@@ -101,7 +101,7 @@ def listen(raw, count):
                 opcode, payload = raw.frame()
             except (EOFError, ConnectionError):
                 return heard + ["end"]
-            if (opcode, payload) != (9, b"k"):
+            if (opcode, payload) != (9, b""):
                 heard.append(short(opcode, payload))
             if opcode == 8:
                 bye(raw)
@@ -142,14 +142,18 @@ BREAKS_OFF = {
     **{f"4 opcode {code}": frame(0x80 | code, b"x") for code in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)}, "4 opcode 3 behind text": frame(0x01, b"{") + frame(0x83, b"x"),
     "5.1 ping in fragments": frame(0x09, b"x"), "5.2 pong in fragments": frame(0x0A, b"x"), "close in fragments": frame(0x08, b"\3\xe8"), "5.9 rest of nothing": frame(0x80, b"x"),
     "5.11 rest of nothing goes on": frame(0x00, b"x"), "5.15 rest behind the end": frame(0x01, b"{") + frame(0x80, b"}") + frame(0x80, b"x"), "5.18 text within text": frame(0x01, b"{") + frame(0x81, PING),
-    "binary within text": frame(0x01, b"{") + frame(0x82, PING), "HTTP": b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", "zeroes": b"\0" * 64, "ones": b"\xff" * 64}
+    "binary within text": frame(0x01, b"{") + frame(0x82, PING), "HTTP": b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", "zeroes": b"\0" * 64, "ones": b"\xff" * 64,
+    "unmasked text": frame(0x81, PING, mask=None), "unmasked empty text": frame(0x81, mask=None), "unmasked ping": frame(0x89, b"x", mask=None), "unmasked close": close(1000, mask=None),
+    "unmasked rest": frame(0x01, b"{") + frame(0x80, b"}", mask=None), "15 bytes in 16 bits": frame(0x81, PING, form=2), "15 bytes in 64 bits": frame(0x81, PING, form=8),
+    "200 bytes in 64 bits": frame(0x81, b" " * 200, form=8), "a length with the first bit": frame(0x81, b"x" * 100, length=1 << 63, form=8), "ping with a long length": frame(0x89, b"p", form=2),
+    "2.5 ping of 126": frame(0x89, b"p" * 126), "pong of 126": frame(0x8A, b"p" * 126), "7.3.6 close of 126": close(1000, b"r" * 124), "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}
 
 
-def test_frames_that_rfc_6455_forbids_close_1002_and_what_follows_is_not_heard(stack, port):
-    raws = {case: say(port, data + frame(0x81, PING) * 3) for case, data in BREAKS_OFF.items()}
-    for case, raw in raws.items():  # all at once: the library waits for some answers for 5 s
-        heard = listen(raw, 9)
-        assert [one for one in heard if one != ERROR] == [(8, 1002), "end"], case  # an ERROR comes of what was good before
+@pytest.mark.parametrize("pieces", [0, 1], ids=["at once", "byte by byte"])
+@pytest.mark.parametrize("case", BREAKS_OFF)
+def test_a_frame_that_rfc_6455_forbids_closes_1002_and_what_follows_is_not_heard(port, case, pieces):
+    heard = hear(port, BREAKS_OFF[case] + frame(0x81, PING) * 3, 9, pieces)
+    assert [one for one in heard if one != ERROR] == [(8, 1002), "end"]  # an ERROR comes of what was good before
 
 
 BAD_UTF8 = {"cut": b"\xe2\x82", "continuation alone": b"\x80", "overlong": b"\xc0\xaf", "overlong NUL": b"\xc0\x80", "overlong in three": b"\xe0\x80\xaf", "surrogate": b"\xed\xa0\x80",
@@ -167,9 +171,8 @@ def test_text_that_is_no_utf8_closes_1007(stack, port, case, cut):
 
 # --- closing ---
 
-ALLOWED = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]
-# 1012 to 1014 were registered later, and libwebsockets does not know them.
-FORBIDDEN = [0, 999, 1004, 1005, 1006, 1012, 1013, 1014, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
+ALLOWED = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
+FORBIDDEN = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
 
 
 @pytest.mark.parametrize("code", ALLOWED)
@@ -215,22 +218,10 @@ def test_a_service_gets_past_no_size(stack):
     assert large.status_code == 413
 
 
-@pytest.mark.parametrize("data", [frame(0x89, b"p" * 126), frame(0x8A, b"p" * 126), close(1000, b"r" * 124), frame(0x89, b"p", form=2), frame(0x81, b"x" * 100, length=1 << 63, form=8)],
-                         ids=["2.5 ping of 126", "pong of 126", "7.3.6 close of 126", "ping with a long length", "a length with the first bit"])
-def test_a_frame_with_a_length_that_may_not_be_ends_the_connection_without_a_close(stack, port, data):
-    assert hear(port, data + frame(0x81, PING), 9) == ["end"]
-
-
-@pytest.mark.parametrize("data,answer", [(frame(0x81, PING, mask=None), PONG), (frame(0x89, b"x", mask=None), (10, b"x")), (frame(0x81, PING, form=2), PONG), (frame(0x81, PING, form=8), PONG)],
-                         ids=["unmasked text", "unmasked ping", "15 bytes in 16 bits", "15 bytes in 64 bits"])
-def test_tolerated_frames_that_are_unmasked_or_write_their_length_longer_than_needed(stack, port, data, answer):
-    assert hear(port, data, 1) == [answer]
-
-
-def test_tolerated_of_pings_that_come_at_once_some_are_answered(stack):
-    """RFC 6455 (5.5.3) lets a server leave out all but the newest; libwebsockets keeps the oldest."""
-    heard = hear(stack.ws_port, b"".join(frame(0x89, b"%d" % k) for k in range(10)) + frame(0x81, PING), 2)
-    assert (10, b"0") in heard and PONG in heard
+@pytest.mark.parametrize("pings", [2, 10, 100])
+def test_pings_that_come_at_once_are_all_answered(stack, port, pings):
+    heard = hear(port, b"".join(frame(0x89, b"%d" % k) for k in range(pings)) + frame(0x81, PING), pings + 1)
+    assert heard == [(10, b"%d" % k) for k in range(pings)] + [PONG]
 
 
 # --- heads ---
@@ -263,7 +254,7 @@ def knock(port, target="/ws", more="", method="GET", **headers):
     ({"Upgrade": "h2c"}, 400), ({"Upgrade": "foo, websocket"}, 400), ({"Upgrade": "websocket/13"}, 400), ({"Upgrade": "WebSocket"}, 101), ({"Sec-WebSocket-Version": "8"}, 426),
     ({"Sec-WebSocket-Version": "0013"}, 426), ({"Sec-WebSocket-Version": None}, 426), ({"Sec-WebSocket-Protocol": "foo"}, 400), ({"Sec-WebSocket-Protocol": "SYNCKAIROS.V1"}, 400),
     ({"Sec-WebSocket-Protocol": "synckairos.v1x"}, 400), ({"Sec-WebSocket-Protocol": "foo, synckairos.v1"}, 101), ({"Sec-WebSocket-Protocol": ",,,"}, 400),
-    ({"Sec-WebSocket-Protocol": "a" * 3000}, 400), ({"Sec-WebSocket-Protocol": ", ".join(["p"] * 500) + ", synckairos.v1"}, 400),
+    ({"Sec-WebSocket-Protocol": "a" * 3000}, 400), ({"Sec-WebSocket-Protocol": ", ".join(["p"] * 500) + ", synckairos.v1"}, 101),
     ({"Sec-WebSocket-Protocol": "synckairos.v1, " + "bearer.x, " * 300}, 101), ({"Sec-WebSocket-Protocol": "synckairos.v1, bearer." + "a" * 5000}, 101)], ids=repr)
 def test_a_head_that_asks_in_another_way_has_its_status(stack, port, headers, status):
     found, (head, _, rest) = knock(port, **headers)
@@ -275,7 +266,7 @@ def test_a_head_that_asks_in_another_way_has_its_status(stack, port, headers, st
 
 
 @pytest.mark.parametrize("target,more,status", [
-    ("/ws?sessionId=0e6c81f0-58b2-4f6f-9d39-6f4f4a6d2f01%00", "", 400), ("/ws?" + "&".join(f"a{k}=b" for k in range(500)), "", 400), ("/ws/", "", 404), ("/wss", "", 404),
+    ("/ws?sessionId=0e6c81f0-58b2-4f6f-9d39-6f4f4a6d2f01%00", "", 400), ("/ws?" + "&".join(f"a{k}=b" for k in range(500)), "", 101), ("/ws?token=%zz", "", 400), ("/ws?delta=%2", "", 400), ("/ws/", "", 404), ("/wss", "", 404),
     ("/ws", "".join(f"X{k}: y\r\n" for k in range(200)), 431), ("/ws?x=" + "a" * 7000, "", 101), ("/ws?sessionId=" + "a" * 3000, "", 101), ("/ws", "X: " + "a" * 7000 + "\r\nY: " + "a" * 7000 + "\r\n", 431)],
     ids=lambda value: repr(value)[:50])
 def test_an_address_or_head_that_is_too_much_has_its_status(stack, port, target, more, status):
@@ -379,36 +370,16 @@ def test_heads_that_do_not_come_where_metrics_are_read_keep_nobody_out_either(ma
             sock.close()
 
 
-def test_half_a_second_request_keeps_nobody_out_either(make_stack):
-    """Health checks may use a connection again; a few hundred that stop within the next head take no places from others."""
-    stack = make_stack(BROADCASTERS=1)
+def test_an_answer_is_the_last_of_its_connection(stack):
+    """What comes behind it, an upgrade that no web server in front has seen among it, is not heard."""
     whole = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-    kept, closing = [], 0
-    try:
-        for _ in range(600):  # the library has room for 256 heads
-            sock = socket.create_connection(("127.0.0.1", stack.ws_port), timeout=10 * SLOW)
-            kept.append(sock)
-            sock.sendall(whole)
-            out = b""
-            while b"}" not in out:
-                out += sock.recv(65536)
-            assert out.startswith(b"HTTP/1.1 200 ")
-            closing += b"\r\nConnection: close\r\n" in out
-        for sock in kept:
-            try:
-                sock.sendall(b"GET /ws HTTP/1.1\r\nHost:")
-            except ConnectionError:
-                pass
-        assert closing == 600 - 64
-        with RawSocket(stack.ws_port, headers=V1) as raw:
-            assert raw.status == 101 and b"CONNECTED" in raw.frame()[1]
-        for sock in kept:
-            sock.close()
-        with requests.Session() as session:
-            until(lambda: "close" not in session.get(f"http://127.0.0.1:{stack.ws_port}/health", timeout=5).headers.get("Connection", ""), say="room again")
-    finally:
-        for sock in kept:
-            sock.close()
+    with socket.create_connection(("127.0.0.1", stack.ws_port), timeout=10 * SLOW) as sock:
+        sock.sendall(whole + b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: synckairos.v1\r\n\r\n")
+        out = b""
+        while piece := sock.recv(65536):
+            out += piece
+    assert out.count(b"HTTP/1.1 ") == 1 and b"HTTP/1.1 200 " in out and b"\r\nConnection: close\r\n" in out
 
 
 def test_5000_idle_sockets_cost_a_bounded_amount(make_stack):

@@ -9,7 +9,7 @@ import requests
 from raw_socket import RawSocket, client_frame
 from watch import Watcher, body
 
-# The shape and length of a JSON Web Token of a common identity provider: longer than libwebsockets takes in that header.
+# The shape and length of a JSON Web Token of a common identity provider: longer than a header with a list of names usually is.
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + "eyJzdWIiOiIx" * 60 + ".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
 OFFER = "Sec-WebSocket-Protocol: synckairos.v1, bearer." + JWT + "\r\n"
 

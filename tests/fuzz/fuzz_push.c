@@ -18,6 +18,7 @@
 #include "common/token.h"
 #include "fuzz.h"
 #include "servers.h"
+#include "tests/lib/client_frame.h"
 
 #include <string.h>
 
@@ -250,27 +251,41 @@ end(struct client *c)
     buf_fini(&out);
 }
 
+/* The first byte of what a client says is what it is: a message, or its parts (','), in binary
+ * ('b'), a Close ('<'), a ping ('p'); anything is allowed behind '!'. */
 static bool
 client_says(struct client *c)
 {
-    struct piece piece = { .last = true };
-    const char *s = servers_client(&piece.len);
-    char *exact;
+    static const struct {
+        char sign;
+        unsigned char first;
+    } kinds[] = { { ',', 0x01 }, { 'b', 0x82 }, { '<', 0x88 }, { 'p', 0x89 } };
+    size_t len;
+    const char *s = servers_client(&len);
+    unsigned char first = 0x81, *bytes;
 
     if (s == NULL)
         return false;
-    if (piece.len-- == 0 || c->is_cut)
+    if (len-- == 0 || c->is_cut)
         return true;
-    exact = xalloc(piece.len + (piece.len == 0));
-    memcpy(exact, s + 1, piece.len);
-    piece.data = exact;
-    piece.last = *s != ',';
-    piece.binary = *s == 'b';
-    if (*s == '<')
-        client_leave(c, piece.data, piece.len);
-    else
-        talk_piece(&app.talk, c, &piece);
-    free(exact);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        if (*s == kinds[i].sign)
+            first = kinds[i].first;
+    if (c->reader.in_message && (first & 0x0f) < FRAME_CLOSE)
+        first &= 0x80; /* it goes on */
+    if (*s == '!') {
+        bytes = xalloc(len + (len == 0));
+        memcpy(bytes, s + 1, len);
+    } else {
+        unsigned char *room = xalloc(len + CLIENT_FRAME_HEAD_MAX);
+
+        len = client_frame(room, first, s + 1, len);
+        bytes = xalloc(len);
+        memcpy(bytes, room, len);
+        free(room);
+    }
+    (void)!talk_read(&app.talk, c, bytes, len);
+    free(bytes);
     return true;
 }
 

@@ -1,6 +1,5 @@
 /* Bytes from strangers, a few of them changed at a time: what is read of them stays sane. The
  * sanitizer runs make it count. */
-#include "broadcaster/foyer.h"
 #include "broadcaster/head.h"
 #include "broadcaster/protocol.h"
 #include "common/buf.h"
@@ -107,32 +106,26 @@ static void
 heads(void **state)
 {
     static const char *const texts[] = {
-        "GET /ws HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: synckairos.v1, "
-        "bearer.a.b.c\r\n\r\n",
-        "GET /ws HTTP/1.1\r\nAuthorization: Basic x\r\nsec-websocket-protocol: "
-        "x,bearer.y,z\r\n\r\n",
+        "GET /ws?sessionId=" UUID "&delta=1 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "GET /ws?token=a%2eb HTTP/1.1\r\nAuthorization: Basic x\r\nsec-websocket-protocol: "
+        "x,bearer.y,z\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n",
     };
-    struct buf out;
-    int moved = 0;
+    static struct head head;
+    int sound = 0;
 
     (void)state;
-    buf_init(&out, HEAD_MAX + 64);
     for (int i = 0; i < ROUNDS; i++) {
         char text[512];
         size_t len = spoil(text, sizeof(text), texts[below(2)]);
 
-        buf_clear(&out);
-        if (!foyer_rewrite(&out, text, len)) {
-            assert_int_equal(out.len, 0);
+        if (head_read(&head, text, len) != HEAD_SOUND)
             continue;
-        }
-        assert_true(out.len <= len + 64);
-        assert_non_null(memmem(out.data, out.len, "\r\nAuthorization: Bearer ", 24));
-        moved++;
+        assert_true(strlen(head.a.path) < len);
+        assert_true(head.key == NULL || strlen(head.key) == 24);
+        sound++;
     }
-    assert_false(out.overflow);
-    assert_true(moved > ROUNDS / 10 && moved < ROUNDS);
-    buf_fini(&out);
+    assert_true(sound > ROUNDS / 10 && sound < ROUNDS);
 }
 
 int

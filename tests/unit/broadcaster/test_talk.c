@@ -5,6 +5,7 @@
 #include "broadcaster/server_clock.h"
 #include "common/conf.h"
 #include "fake.h"
+#include "tests/lib/client_frame.h"
 
 #include <unistd.h>
 
@@ -81,12 +82,21 @@ bye(struct fake *f)
     fake_close(f);
 }
 
+/* One frame of a message. */
+static bool
+say(struct fake *f, unsigned first, const char *s, size_t len)
+{
+    static unsigned char bytes[TALK_MESSAGE_MAX + 64];
+
+    return talk_read(&talk, &f->c, bytes, client_frame(bytes, first, s, len));
+}
+
 static void
 piece(struct fake *f, const char *s, bool last)
 {
-    const struct piece p = { .data = s, .len = strlen(s), .last = last };
+    unsigned op = f->c.reader.in_message ? 0 : FRAME_TEXT;
 
-    talk_piece(&talk, &f->c, &p);
+    assert_true(say(f, (last ? 0x80 : 0) | op, s, strlen(s)));
 }
 
 static const char *
@@ -222,9 +232,6 @@ static void
 what_is_wrong_is_said(void **state)
 {
     struct fake *f = hello(SID);
-    struct piece binary = {
-        .data = "{\"type\":\"PING\"}", .len = 15, .last = true, .binary = true
-    };
 
     (void)state;
     got(f);
@@ -234,7 +241,7 @@ what_is_wrong_is_said(void **state)
     assert_string_equal(got(f), "ERROR:UNKNOWN_TYPE");
     piece(f, "{\"type\":\"RECONNECT\",\"sessionId\":\"" ANNA "\"}", true);
     assert_string_equal(got(f), "ERROR:NOT_SUBSCRIBED");
-    talk_piece(&talk, &f->c, &binary);
+    assert_true(say(f, 0x82, "{\"type\":\"PING\"}", 15));
     assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
     bye(f);
     f = hello(NULL);
@@ -269,14 +276,66 @@ static void
 broken_utf8_closes_1007(void **state)
 {
     struct fake *f = hello(SID);
-    const struct piece nul = { .data = "{\"type\":\"PING\"}\0", .len = 16, .last = true };
 
     (void)state;
     got(f);
-    talk_piece(&talk, &f->c, &nul);
+    assert_true(say(f, 0x81, "{\"type\":\"PING\"}\0", 16));
     assert_string_equal(got(f), "ERROR:INVALID_MESSAGE");
     piece(f, "{\"type\":\"PING\",\"x\":\"\xc3(\"}", true);
     assert_string_equal(got(f), "close:1007");
+    bye(f);
+}
+
+static void
+pings_are_answered_in_order(void **state)
+{
+    struct fake *f = hello(SID);
+    size_t pos = 0;
+    struct got g = { 0 };
+
+    (void)state;
+    got(f);
+    buf_clear(&f->out);
+    assert_true(say(f, 0x89, "first", 5));
+    assert_true(say(f, 0x8a, "unasked", 7));
+    assert_true(say(f, 0x89, "", 0));
+    clients_flush(&set);
+    assert_true(fake_frame(f, &pos, &g));
+    assert_int_equal(g.opcode, FRAME_PONG);
+    assert_int_equal(g.len, 5);
+    assert_memory_equal(g.payload, "first", 5);
+    assert_true(fake_frame(f, &pos, &g));
+    assert_int_equal(g.opcode, FRAME_PONG);
+    assert_int_equal(g.len, 0);
+    assert_false(fake_frame(f, &pos, &g));
+    bye(f);
+}
+
+static void
+a_close_is_answered_and_ends_it(void **state)
+{
+    struct fake *f = hello(SID);
+
+    (void)state;
+    got(f);
+    assert_false(say(f, 0x88, "\x0f\xa0no", 4));      /* 4000 */
+    assert_string_equal(fake_words(f), "close:4000"); /* without a flush of the turn */
+    assert_false(say(f, 0x81, "{\"type\":\"PING\"}", 15));
+    assert_string_equal(got(f), "");
+    bye(f);
+}
+
+static void
+an_invalid_frame_closes_1002(void **state)
+{
+    struct fake *f = hello(SID);
+
+    (void)state;
+    got(f);
+    assert_false(talk_read(&talk, &f->c, "\x81\x02hi", 4));
+    assert_string_equal(fake_words(f), "close:1002");
+    assert_false(say(f, 0x81, "{\"type\":\"PING\"}", 15));
+    assert_string_equal(got(f), "");
     bye(f);
 }
 
@@ -338,6 +397,9 @@ main(void)
         TEST(a_ping_is_answered_at_once_with_ordered_stamps),
         TEST(a_pong_says_that_the_store_is_away),
         TEST(messages_in_pieces),
+        TEST(pings_are_answered_in_order),
+        TEST(a_close_is_answered_and_ends_it),
+        TEST(an_invalid_frame_closes_1002),
         TEST(too_long_closes_1009),
         TEST(what_is_wrong_is_said),
         TEST(many_sessions),
