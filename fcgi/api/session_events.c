@@ -7,12 +7,14 @@
 #include "fcgi/api/api.h"
 
 #include "common/arena.h"
+#include "common/json.h"
 #include "common/pg.h"
 #include "common/session.h"
 #include "common/session_store.h"
 #include "fcgi/gate.h"
 #include "fcgi/store/audit.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define LIMIT_DEFAULT 50
@@ -95,38 +97,51 @@ ask_session(struct req *rq, struct audit_lives *lives, struct fail *f)
 
 /* ---- the page ---- */
 
+/* Rows are as trusted as PostgreSQL, and still nothing in them makes the answer anything but
+ * JSON. */
 static void
 put_text(struct buf *out, const char *name, const char *value)
 {
-    if (*value == '\0')
+    if (*value == '\0' || !json_utf8_is_valid(value, strlen(value)))
         return;
     buf_printf(out, ",\"%s\":", name);
     buf_json(out, value, strlen(value));
 }
 
 static void
-put_number(struct buf *out, const char *name, const char *value)
+put_number(struct buf *out, const char *name, const struct pg_result *page, int row, int column)
 {
-    if (*value != '\0')
-        buf_printf(out, ",\"%s\":%s", name, value);
+    if (!pg_is_null(page, row, column))
+        buf_printf(out, ",\"%s\":%" PRId64, name, pg_int(page, row, column));
 }
 
 static void
 put_event(struct buf *out, const struct pg_result *page, int row)
 {
-    buf_printf(out, "{\"version\":%s", pg_text(page, row, AUDIT_VERSION));
+    buf_printf(out, "{\"version\":%" PRId64, pg_int(page, row, AUDIT_VERSION));
     put_text(out, "epoch", pg_text(page, row, AUDIT_EPOCH));
     put_text(out, "event_type", pg_text(page, row, AUDIT_TYPE));
     buf_str(out, ",\"timestamp\":");
     buf_time(out, pg_int(page, row, AUDIT_AT_MS));
     put_text(out, "participant_id", pg_text(page, row, AUDIT_PARTICIPANT));
     put_text(out, "group_id", pg_text(page, row, AUDIT_GROUP));
-    put_number(out, "time_remaining_ms", pg_text(page, row, AUDIT_REMAINING));
-    put_number(out, "time_elapsed_ms", pg_text(page, row, AUDIT_ELAPSED));
-    put_number(out, "cycle_number", pg_text(page, row, AUDIT_CYCLE));
+    put_number(out, "time_remaining_ms", page, row, AUDIT_REMAINING);
+    put_number(out, "time_elapsed_ms", page, row, AUDIT_ELAPSED);
+    put_number(out, "cycle_number", page, row, AUDIT_CYCLE);
     put_text(out, "actor", pg_text(page, row, AUDIT_ACTOR));
     put_text(out, "reason", pg_text(page, row, AUDIT_REASON));
     buf_char(out, '}');
+}
+
+/* What the next page comes behind: the last row of this one. */
+static void
+put_cursor(struct buf *out, const struct pg_result *page, int row)
+{
+    char cursor[EPOCH_MAX + I64_SIZE + 1];
+
+    snprintf(cursor, sizeof(cursor), "%s:%" PRId64, pg_text(page, row, AUDIT_EPOCH),
+             pg_int(page, row, AUDIT_VERSION));
+    put_text(out, "next_cursor", cursor);
 }
 
 static void
@@ -145,12 +160,13 @@ put_page(struct buf *out, const struct pg_result *page, int limit,
     buf_char(out, ']');
     while (life < end && !life->shown)
         life++;
-    if (life < end)
-        buf_printf(out, ",\"recorded_up_to\":{\"epoch\":\"%s\",\"version\":%lld}",
-                   life->newest.epoch, (long long)life->newest.version);
+    if (life < end) {
+        buf_printf(out, ",\"recorded_up_to\":{\"version\":%" PRId64, life->newest.version);
+        put_text(out, "epoch", life->newest.epoch);
+        buf_char(out, '}');
+    }
     if (pg_rows(page) > limit)
-        buf_printf(out, ",\"next_cursor\":\"%s:%s\"", pg_text(page, n - 1, AUDIT_EPOCH),
-                   pg_text(page, n - 1, AUDIT_VERSION));
+        put_cursor(out, page, n - 1);
     buf_char(out, '}');
 }
 
