@@ -40,16 +40,21 @@ struct server {
 /* --- how clients reach their sockets --- */
 
 static bool
-io_write(struct client *c, const void *p, size_t len)
-{
-    /* the library takes a pointer to what it may write to, but does not on a raw socket */
-    return lws_write(c->socket, (unsigned char *)(uintptr_t)p, len, LWS_WRITE_RAW) >= 0;
-}
-
-static bool
 io_is_stuck(struct client *c)
 {
     return lws_partial_buffered(c->socket) != 0;
+}
+
+static bool
+io_write(struct client *c, const void *p, size_t len)
+{
+    /* the library takes a pointer to what it may write to, but does not on a raw socket */
+    bool ok = lws_write(c->socket, (unsigned char *)(uintptr_t)p, len, LWS_WRITE_RAW) >= 0;
+
+    /* while something waits it reads nothing, and would be woken without end for what came */
+    if (ok && io_is_stuck(c))
+        lws_rx_flow_control(c->socket, 0);
+    return ok;
 }
 
 static void
@@ -276,8 +281,12 @@ on_receive(struct server *s, struct client *c, const void *in, size_t len)
 static int
 on_writable(struct server *s, struct client *c)
 {
-    if (c->is_open && client_writable(c))
+    if (!c->is_open)
+        return 0;
+    if (client_writable(c))
         hub_catch_up(s->app->hub, c);
+    if (!io_is_stuck(c))
+        lws_rx_flow_control(c->socket, 1);
     return 0;
 }
 

@@ -189,6 +189,37 @@ def test_a_reader_that_stopped_hears_of_the_deletion(make_stack):
         assert end.value.args[0] == struct.pack(">H", 1000) + b"Session deleted"
 
 
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
+
+
+def test_a_reader_that_stopped_and_goes_on_talking_costs_no_more(make_stack):
+    """What it says waits in the kernel, or is read; nobody turns round and round over it."""
+    stack = make_stack(BROADCASTERS=1, WS_CONNECTION_TIMEOUT=60_000)
+    session = create_started(stack, participants=1000)
+    pid = stack.pid("broadcaster-0")
+    with RawSocket(stack.ws_port, f"/ws?sessionId={session}", rcvbuf=4096) as slow:
+        assert slow.message()[0] == "CONNECTED"
+        for _ in range(20):
+            last = call(stack, "POST", f"/v1/sessions/{session}/switch")["version"]
+        time.sleep(0.2)
+
+        def spent():
+            before = cpu_ticks(pid)
+            time.sleep(1)
+            return cpu_ticks(pid) - before
+
+        silent = min(spent() for _ in range(2))
+        slow.send(9, b"x")
+        assert min(spent() for _ in range(3)) <= silent + 5
+        while slow.message()[1] != last:
+            pass
+        slow.send(9, b"y")
+        while slow.frame() != (10, b"y"):
+            pass
+
+
 # --- frames of clients ---
 
 def test_a_message_in_many_fragments_is_one_message(stack):
