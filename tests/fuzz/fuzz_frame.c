@@ -46,7 +46,7 @@ static bool
 read_in(struct told *t, struct frame_parser **shared, const char *s, size_t len, size_t step)
 {
     const struct frame_calls calls = { on_piece, on_control, t };
-    struct frame_reader r = { NULL };
+    struct frame_reader r = { .parser = NULL };
     bool sound = true;
 
     for (size_t at = 0; at < len && sound; at += step) {

@@ -82,7 +82,7 @@ static void
 frames_are_handed_over_in_order(void **state)
 {
     struct script s = { .len = 0 };
-    struct frame_reader r = { NULL };
+    struct frame_reader r = { .parser = NULL };
 
     (void)state;
     say(&s, 0x81, "one");
@@ -104,7 +104,7 @@ static void
 bytes_one_by_one_are_the_same_frames(void **state)
 {
     struct script s = { .len = 0 };
-    struct frame_reader r = { NULL };
+    struct frame_reader r = { .parser = NULL };
 
     (void)state;
     say(&s, 0x89, "ping");
@@ -122,7 +122,7 @@ static void
 halves_of_two_clients_do_not_mix(void **state)
 {
     struct script first = { .len = 0 }, second = { .len = 0 }, whole = { .len = 0 };
-    struct frame_reader a = { NULL }, b = { NULL }, c = { NULL };
+    struct frame_reader a = { .parser = NULL }, b = { .parser = NULL }, c = { .parser = NULL };
 
     (void)state;
     say(&first, 0x81, "aaaa");
@@ -193,7 +193,7 @@ what_nobody_may_send_ends_it(void **state)
     for (size_t i = 0; i < sizeof(forbidden) / sizeof(*forbidden); i++) {
         for (int step = 1; step <= 64; step *= 8) {
             struct script s = { .len = forbidden[i].len }, more = { .len = 0 };
-            struct frame_reader r = { NULL };
+            struct frame_reader r = { .parser = NULL };
 
             memcpy(s.bytes, forbidden[i].bytes, s.len);
             if (read_in(&r, &s, (size_t)step))
@@ -213,7 +213,7 @@ a_long_frame_costs_nothing_beforehand(void **state)
 {
     static const char head[] = "\x82\xff\x40\x00\x00\x00\x00\x00\x00\x00\x01\x02\x03\x04";
     struct script s = { .len = sizeof(head) - 1 + 3 };
-    struct frame_reader r = { NULL };
+    struct frame_reader r = { .parser = NULL };
 
     (void)state;
     memcpy(s.bytes, head, sizeof(head) - 1);
