@@ -3,9 +3,10 @@
  *
  * A token is accepted when it is signed by a key of the configuration with the algorithm of the
  * configuration (JWT_ALGORITHM), has a `sub` and an `exp` that is not over, and agrees with
- * JWT_ISSUER and JWT_AUDIENCE where these are set. `nbf` and `exp` have a leeway of 30 s. What
- * is not understood is refused: other algorithms, critical headers, unknown roles, claims of a
- * wrong type, duplicate names, a second text for the same bytes.
+ * JWT_ISSUER and JWT_AUDIENCE where these are set. `exp`, `nbf` and `iat` have a leeway of 30
+ * s: a token that says it was issued later than that would outlive its revocation. What is not
+ * understood is refused: other algorithms, critical headers, unknown roles, claims of a wrong
+ * type, duplicate names, a second text for the same bytes.
  *
  * Whether a token was revoked is asked of Redis (revoke.h); nothing here does I/O but the
  * reading of key files at the start.
@@ -37,7 +38,8 @@ enum role role_parse(const char *s);
 
 /* What a verified token says. One block of memory; the texts lie in it. */
 struct token {
-    int64_t exp_ms, iat_ms; /* epoch; iat_ms 0: not said */
+    int64_t exp_ms;
+    int64_t iat_ms; /* not after it was first seen here; 0: not said */
     enum role role;
     const char *sub;
     const char *sid, *jti; /* "" not said */

@@ -136,8 +136,8 @@ def test_a_revocation_reaches_open_sockets_within_1_s(closed, kind):
     who = f"{kind}-{uuid.uuid4()}"
     session = create(closed, "ann")
     names = {"sub": who, "sid": f"login-{who}", "jti": f"name-{who}"}
-    text = token(who, sid=names["sid"], jti=names["jti"])
-    sockets = [connect(closed, session, text) for _ in range(4)]
+    text, ahead = (token(who, sid=names["sid"], jti=names["jti"], iat=int(time.time()) + more) for more in (0, 20))  # by a clock that runs ahead
+    sockets = [connect(closed, session, one) for one in (text, ahead) for _ in range(3)]
     with connect(closed, session, token("other")) as other:
         for socket_ in sockets + [other]:
             socket_.wait_for("STATE_SYNC")

@@ -2,6 +2,7 @@
 #include "common/base64.h"
 #include "common/buf.h"
 #include "common/conf.h"
+#include "common/revoke.h"
 #include "common/token.h"
 #include "common/token_key.h"
 
@@ -588,7 +589,7 @@ test_claims_that_are_refused(void **state)
 /* --- time --- */
 
 static void
-test_leeway_of_exp_and_nbf(void **state)
+test_leeway_of_exp_nbf_and_iat(void **state)
 {
     static const struct {
         const char *body;
@@ -601,7 +602,9 @@ test_leeway_of_exp_and_nbf(void **state)
         { "{\"sub\":\"u\",\"exp\":1700000100,\"nbf\":1700000030}", NOW_MS, true },
         { "{\"sub\":\"u\",\"exp\":1700000100,\"nbf\":1700000031}", NOW_MS, false },
         { "{\"sub\":\"u\",\"exp\":1700000100,\"nbf\":1700000031}", NOW_MS + 1000, true },
-        { "{\"sub\":\"u\",\"exp\":1700000100,\"iat\":1700009999}", NOW_MS, true },
+        { "{\"sub\":\"u\",\"exp\":1700000100,\"iat\":1700000030}", NOW_MS, true },
+        { "{\"sub\":\"u\",\"exp\":1700000100,\"iat\":1700000031}", NOW_MS, false },
+        { "{\"sub\":\"u\",\"exp\":1700000100,\"iat\":1700000031}", NOW_MS + 1000, true },
     };
 
     (void)state;
@@ -612,6 +615,24 @@ test_leeway_of_exp_and_nbf(void **state)
         if ((rc == RC_OK) != cases[i].good)
             fail_msg("%s at %lld", cases[i].body, (long long)cases[i].at_ms);
     }
+}
+
+/* Whose issuer's clock runs ahead: it was issued when it was first seen, so what is revoked
+ * afterwards is over. */
+static void
+test_issued_when_first_seen_at_the_latest(void **state)
+{
+    char *text = xstrdup(sign(token_key_secret(SECRET), HS,
+                              "{\"sub\":\"u\",\"exp\":1700000100,\"iat\":1700000020}"));
+
+    (void)state;
+    assert_int_equal(check_at(text, NOW_MS + 7), RC_OK);
+    assert_int_equal(got->iat_ms, NOW_MS + 7);
+    assert_true(revoke_hits("sub 1700000000007 u", 19, got));
+    assert_false(revoke_hits("sub 1700000000006 u", 19, got));
+    assert_int_equal(check_at(text, NOW_MS + 60000), RC_OK);
+    assert_int_equal(got->iat_ms, NOW_MS + 7);
+    free(text);
 }
 
 /* What was verified once is known, but no longer than it is good. */
@@ -815,7 +836,8 @@ main(void)
         T(test_huge_token),
         T(test_headers_that_are_refused),
         T(test_claims_that_are_refused),
-        T(test_leeway_of_exp_and_nbf),
+        T(test_leeway_of_exp_nbf_and_iat),
+        T(test_issued_when_first_seen_at_the_latest),
         T(test_known_token_ends),
         T(test_many_tokens),
         T(test_issuer_and_audience_only_when_set),
