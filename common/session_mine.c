@@ -11,6 +11,7 @@
 
 #define KEPT "10000"
 #define TTL_S "2592000"
+#define SCORE_DIGITS 15
 #define CHUNK 100 /* sessions read at once to find some in a status */
 
 int
@@ -45,18 +46,26 @@ struct mark {
     int64_t at_ms;
 };
 
+/* A score, as Redis writes it. */
+static bool
+score_read(const char *s, size_t len, int64_t *ms)
+{
+    *ms = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9' || i == SCORE_DIGITS)
+            return false;
+        *ms = *ms * 10 + (s[i] - '0');
+    }
+    return len > 0;
+}
+
 static bool
 cursor_read(const char *cursor, struct mark *m)
 {
     const char *dot = strchr(cursor, '.');
 
-    m->at_ms = 0;
-    for (const char *p = cursor; dot && p < dot; p++) {
-        if (*p < '0' || *p > '9' || p - cursor > 14)
-            return false;
-        m->at_ms = m->at_ms * 10 + (*p - '0');
-    }
-    if (!dot || dot == cursor || !id_is_uuid_shape(dot + 1, strlen(dot + 1)))
+    if (!dot || !score_read(cursor, (size_t)(dot - cursor), &m->at_ms) ||
+        !id_is_uuid_shape(dot + 1, strlen(dot + 1)))
         return false;
     id_lower(dot + 1, m->id);
     return true;
@@ -75,6 +84,7 @@ session_mine_cursor_is_valid(const char *cursor)
 struct name {
     const char *id;    /* borrowed from the reply, as all here */
     const char *score; /* as Redis writes it */
+    int64_t at_ms;     /* the same */
     bool gone;
 };
 
@@ -111,7 +121,7 @@ ask_names(struct listing *l, const struct mark *after)
 static bool
 is_behind(const struct name *name, const struct mark *after)
 {
-    return after->id[0] == '\0' || strtoll(name->score, NULL, 10) < after->at_ms ||
+    return after->id[0] == '\0' || name->at_ms < after->at_ms ||
            strcmp(name->id, after->id) < 0;
 }
 
@@ -127,10 +137,11 @@ take_names(struct listing *l, int place, const struct mark *after, struct fail *
     l->name = xalloc((reply->elements / 2 + 1) * sizeof(*l->name));
     l->more = reply->elements / 2 > MINE_NAMES_MAX;
     for (size_t i = 0; i + 1 < reply->elements && i / 2 < MINE_NAMES_MAX; i += 2) {
-        struct name name = { reply->element[i]->str, reply->element[i + 1]->str, false };
+        const redisReply *id = reply->element[i], *score = reply->element[i + 1];
+        struct name name = { .id = id->str, .score = score->str };
 
-        if (name.id && name.score && id_is_uuid_shape(name.id, reply->element[i]->len) &&
-            is_behind(&name, after))
+        if (id->str && score->str && id_is_uuid_shape(id->str, id->len) &&
+            score_read(score->str, score->len, &name.at_ms) && is_behind(&name, after))
             l->name[l->total++] = name;
     }
     return RC_OK;
