@@ -62,9 +62,11 @@ struct clients {
 struct pass {
     struct token *token; /* owned; NULL: anonymous */
     struct client *prev, *next;
-    char *who; /* whose sockets it counts among; owned, NULL: nobody's */
-    bool has_seat, wants_seat;
-    bool keeps_seat; /* it has one, which is to be counted again */
+    char *address;             /* owned; limits count it, but not while there is a user */
+    bool is_user;              /* who was known from the beginning */
+    bool has_seat, wants_seat; /* counted, to be counted among the sockets of the user, or of
+                                * the address (seat.h) */
+    bool keeps_seat;           /* it has one, which is to be counted again */
     bool is_waiting, is_warned;
     bool is_free; /* nobody has to say who he is */
 };

@@ -330,7 +330,7 @@ start_parts(struct app *app)
                                                        .life = on_life,
                                                        .revoked = on_revoked,
                                                        .ctx = app };
-    const struct pass_calls pass_calls = {
+    struct pass_calls pass_calls = {
         .ask = call_ask, .is_up = call_is_up, .now_ms = call_wall_ms, .ctx = app
     };
     struct fail f = { 0 };
@@ -347,6 +347,7 @@ start_parts(struct app *app)
     server_clock_init(&app->clock);
     clients_init(&app->clients, &server_io, conf->ws_heartbeat_ms, clock_mono_ms());
     app->hub = hub_new(&hub_calls, conf->max_sessions);
+    pass_calls.tally = status_tally(app->status);
     app->passes = passes_new(conf, app->tokens, &app->clients, &pass_calls);
     talk_init(&app->talk, app->hub, &app->clock,
               conf->rate_limit_enabled ? &conf->rate_limit_ws_messages : NULL);

@@ -8,6 +8,7 @@
 #include "common/redis.h"
 #include "common/revoke.h"
 #include "common/token.h"
+#include "failures.h"
 #include "frame.h"
 #include "protocol.h"
 #include "seat.h"
@@ -15,7 +16,8 @@
 #include <assert.h>
 #include <utlist.h>
 
-#define ASK_MAX 64         /* clients in one question */
+#define ASK_MAX 64 /* clients in one question */
+#define WHO_MAX (TOKEN_NAME_MAX + 16)
 #define GONE_MAX (4 << 20) /* what does not fit is forgotten when this process ends */
 
 /* A question under way; who goes meanwhile is taken out. */
@@ -176,6 +178,17 @@ forget_sitter(struct passes *p, const struct client *c)
 
 /* --- seats --- */
 
+/* Whose sockets it counts among: REFRESH does not change that. */
+static const char *
+who_of(const struct client *c, char out[WHO_MAX])
+{
+    bool is_user = c->pass.is_user;
+
+    snprintf(out, WHO_MAX, "%s %s", is_user ? "user" : "address",
+             is_user ? c->pass.token->sub : c->pass.address);
+    return out;
+}
+
 static void
 give_back(struct passes *p, const char *who)
 {
@@ -295,6 +308,7 @@ on_answer(void *ctx, struct redis_batch *b, bool complete)
 static void
 put_client(struct passes *p, struct ask *ask, struct client *c)
 {
+    char who[WHO_MAX];
     size_t i = ask->n++;
 
     ask->client[i] = ask->sitter[i] = c;
@@ -303,8 +317,8 @@ put_client(struct passes *p, struct ask *ask, struct client *c)
         ask->place[i] = revoke_add(ask->batch, p->conf->key_prefix, c->pass.token);
     if (!c->pass.wants_seat)
         return;
-    ask->who[i] = xstrdup(c->pass.who);
-    ask->seat[i] = seat_open(&p->seats, ask->batch, c->pass.who, c->pass.keeps_seat);
+    ask->who[i] = xstrdup(who_of(c, who));
+    ask->seat[i] = seat_open(&p->seats, ask->batch, who, c->pass.keeps_seat);
     c->pass.wants_seat = false;
 }
 
@@ -368,26 +382,27 @@ put_token(struct passes *p, struct client *c, const struct token *token)
     want_ask(p, c);
 }
 
-static void
-want_seat(struct client *c, const struct token *token, const char *address)
-{
-    char who[TOKEN_NAME_MAX + 16];
-
-    snprintf(who, sizeof(who), "%s %s", token != NULL ? "user" : "address",
-             token != NULL ? token->sub : address);
-    c->pass.who = xstrdup(who);
-    c->pass.wants_seat = true;
-}
-
 void
 pass_take(struct passes *p, struct client *c, const struct token *token, const char *address)
 {
     const struct caller who = { .token = token };
 
     c->pass.is_free = !p->conf->auth_required;
-    if (seats_are_on(&p->seats) && !access_is_unlimited(&who))
-        want_seat(c, token, address);
+    c->pass.address = xstrdup(address);
+    c->pass.is_user = token != NULL;
+    c->pass.wants_seat = seats_are_on(&p->seats) && !access_is_unlimited(&who);
     put_token(p, c, token);
+}
+
+static enum fault
+fail(struct passes *p, struct client *c, int64_t now_ms)
+{
+    int64_t wait_ms;
+
+    if (!pass_is_unlimited(c) &&
+        !failures_add(p->conf, p->calls.tally, c->pass.address, now_ms, &wait_ms))
+        client_finish(c, NULL, 1008, "Too many failed tokens");
+    return FAULT_UNAUTHENTICATED;
 }
 
 enum fault
@@ -398,7 +413,7 @@ pass_refresh(struct passes *p, struct client *c, const char *text)
 
     if (token_check(p->keys, text, strlen(text), now_ms, &t, NULL) != RC_OK ||
         t->exp_ms <= now_ms)
-        return FAULT_UNAUTHENTICATED;
+        return fail(p, c, now_ms);
     if (c->pass.token != NULL && strcmp(c->pass.token->sub, t->sub) != 0)
         return FAULT_OTHER_SUB;
     put_token(p, c, t);
@@ -417,13 +432,15 @@ pass_is_unlimited(const struct client *c)
 void
 pass_leave(struct passes *p, struct client *c)
 {
+    char who[WHO_MAX];
+
     forget_ask(p, c);
     forget_sitter(p, c);
     stop_waiting(p, c);
     if (c->pass.has_seat)
-        give_back(p, c->pass.who);
+        give_back(p, who_of(c, who));
     free(c->pass.token);
-    free(c->pass.who);
+    free(c->pass.address);
     c->pass.token = NULL;
-    c->pass.who = NULL;
+    c->pass.address = NULL;
 }

@@ -36,6 +36,7 @@ struct pass_calls {
     bool (*ask)(void *ctx, struct redis_batch *b, link_done *done, void *arg);
     bool (*is_up)(void *ctx);     /* whether asking makes sense now */
     int64_t (*now_ms)(void *ctx); /* epoch, of this host */
+    void *tally;                  /* failures.h */
     void *ctx;
 };
 
@@ -44,14 +45,15 @@ struct passes *passes_new(const struct conf *conf, struct token_keys *keys,
 /* All clients have left; the answer that is under way comes before, or never. */
 void passes_free(struct passes *p);
 
-/* An open client has brought `token` (copied); NULL: it is anonymous, and counts as `address`
- * (address.h, address_limit_key). */
+/* An open client at `address` (address.h, address_limit_key) has brought `token` (copied);
+ * NULL: it is anonymous, and counts as its address. */
 void pass_take(struct passes *p, struct client *c, const struct token *token,
                const char *address);
 /* CONNECTED is queued: a token that ends soon, or has, is told now. */
 void pass_greet(struct passes *p, struct client *c);
-/* REFRESH. FAULT_UNAUTHENTICATED: it is no good token; FAULT_OTHER_SUB: somebody else's. Then
- * the old one stays. */
+/* REFRESH. FAULT_UNAUTHENTICATED: it is no good token, which counts on the address (failures.h)
+ * and closes the socket when it was one too many; FAULT_OTHER_SUB: somebody else's. Then the
+ * old one stays. */
 enum fault pass_refresh(struct passes *p, struct client *c, const char *text);
 /* The socket is gone. */
 void pass_leave(struct passes *p, struct client *c);

@@ -14,6 +14,7 @@
 #include "common/status.h"
 #include "common/tally.h"
 #include "common/token.h"
+#include "failures.h"
 #include "head.h"
 #include "health.h"
 #include "hub.h"
@@ -145,33 +146,39 @@ judge(struct server *s, int fd, struct visit *v)
     v->verdict = admission_judge(&a, app->conf->allowed_origins, app->conf->auth_required);
 }
 
-/*
- * How often may who is about to open a socket, or has failed to say who it is, do so? The
- * user counts, or the address where there is none.
- */
-static void
-limit(struct server *s, struct visit *v)
+/* Whether who is about to open a socket may do so now: the user, or the address. */
+static bool
+may_open(struct server *s, struct visit *v)
 {
     const struct conf *conf = s->app->conf;
-    bool failed = v->verdict == REFUSE_TOKEN;
-    const struct limit_rule *rule =
-        failed ? &conf->rate_limit_general : &conf->rate_limit_ws_connect;
     const struct caller who = { .token = v->token };
     char name[TOKEN_NAME_MAX + 16];
 
-    if (!conf->rate_limit_enabled || access_is_unlimited(&who) ||
-        (!failed && verdict_rows[v->verdict].status != 101))
-        return;
-    snprintf(name, sizeof(name), "%s %s",
-             failed     ? "failed"
-             : v->token ? "user"
-                        : "address",
+    if (!conf->rate_limit_enabled || access_is_unlimited(&who))
+        return true;
+    snprintf(name, sizeof(name), "%s %s", v->token ? "user" : "address",
              v->token ? v->token->sub : v->address);
-    if (tally_hit(status_tally(s->app->status), rule, name, clock_wall_ms(), &v->wait_ms))
-        return;
-    v->verdict = REFUSE_RATE;
-    metrics_add(METRIC_LIMIT_REJECTIONS, 1,
-                metric_label_place(METRIC_LIMIT, failed ? "general" : "ws_connect"), 0, 0);
+    if (tally_hit(status_tally(s->app->status), &conf->rate_limit_ws_connect, name,
+                  clock_wall_ms(), &v->wait_ms))
+        return true;
+    metrics_add(METRIC_LIMIT_REJECTIONS, 1, metric_label_place(METRIC_LIMIT, "ws_connect"), 0,
+                0);
+    return false;
+}
+
+/* How often? Who opens a socket counts, and who has failed to say who it is. */
+static void
+limit(struct server *s, struct visit *v)
+{
+    bool may = true;
+
+    if (v->verdict == REFUSE_TOKEN)
+        may = failures_add(s->app->conf, status_tally(s->app->status), v->address,
+                           clock_wall_ms(), &v->wait_ms);
+    else if (verdict_rows[v->verdict].status == 101)
+        may = may_open(s, v);
+    if (!may)
+        v->verdict = REFUSE_RATE;
 }
 
 static void

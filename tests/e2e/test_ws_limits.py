@@ -6,7 +6,7 @@ import pytest
 
 from raw_socket import RawSocket
 from stack import until
-from tokens import token
+from tokens import bearer, token
 from watch import Watcher
 
 
@@ -42,6 +42,34 @@ def test_failed_tokens_count_on_the_general_limit_of_the_address(limited):
     stack = limited(AUTH_REQUIRED=True, RATE_LIMIT_GENERAL="3/60s")
     assert [connect(stack, "ann", lifetime=-60).status for _ in range(4)] == [401] * 3 + [429]
     assert connect(stack, "ann").status == 101
+
+
+def test_failed_REFRESHes_count_there_too(limited):
+    """Whoever holds a socket guesses no more tokens than others; a service is not counted."""
+    stack = limited(AUTH_REQUIRED=True, RATE_LIMIT_GENERAL="3/60s")
+
+    def guess(socket_, n):
+        for _ in range(n):
+            socket_.send({"type": "REFRESH", "token": token("ann", secret="x" * 32)})
+
+    with Watcher(stack.ws_url, headers=bearer("svc", role="service")) as service, Watcher(stack.ws_url, headers=bearer("ann")) as ann, \
+            Watcher(stack.ws_url, headers=bearer("bob")) as bob:
+        for socket_ in (service, ann, bob):
+            socket_.wait_for("CONNECTED")
+        guess(service, 5)
+        service.wait_for(lambda m: sum(x.get("code") == "UNAUTHENTICATED" for x in service.messages) == 5)
+        guess(ann, 2)
+        ann.wait_for(lambda m: sum(x.get("code") == "UNAUTHENTICATED" for x in ann.messages) == 2)
+        ann.send({"type": "REFRESH", "token": token("bob")})  # a good one of somebody else
+        assert ann.wait_for(lambda m: m.get("code") == "FORBIDDEN")
+        assert connect(stack, "ann", lifetime=-60).status == 401
+        guess(ann, 1)
+        assert ann.wait_closed() == (1008, "Too many failed tokens")
+        assert connect(stack, "ann", lifetime=-60).status == 429
+        bob.send({"type": "REFRESH", "token": token("bob")})
+        bob.send({"type": "PING"})
+        bob.wait_for("PONG")
+        assert connect(stack, "ann").status == 101
 
 
 def test_the_web_server_says_whose_request_it_is(limited):

@@ -5,6 +5,7 @@
 
 #include "common/conf.h"
 #include "common/redis.h"
+#include "common/tally.h"
 #include "common/token.h"
 #include "fake.h"
 
@@ -16,6 +17,7 @@ static struct conf conf;
 static struct token_keys *keys;
 static struct clients set;
 static struct passes *passes;
+static void *tally;
 static int64_t now;
 static bool link_is_down;
 static struct {
@@ -89,7 +91,7 @@ lose(void)
 static int
 begin(void **state)
 {
-    const struct pass_calls calls = { .ask = on_ask, .is_up = on_is_up, .now_ms = on_now };
+    struct pass_calls calls = { .ask = on_ask, .is_up = on_is_up, .now_ms = on_now };
 
     (void)state;
     conf = (struct conf){ .auth_required = true,
@@ -98,6 +100,7 @@ begin(void **state)
                           .jwt_secret_previous = "",
                           .jwt_issuer = "",
                           .jwt_audience = "" };
+    calls.tally = tally = xalloc(tally_size());
     now = NOW;
     questions = 0;
     link_is_down = false;
@@ -114,6 +117,7 @@ end(void **state)
     passes_free(passes);
     clients_fini(&set);
     token_keys_free(keys);
+    free(tally);
     return 0;
 }
 
@@ -264,6 +268,37 @@ test_REFRESH_with_another_sub_or_a_bad_token_leaves_the_old_one(void **state)
     at(100000);
     assert_string_equal(told(f), "close:4401"); /* a warning comes before, were there time */
     leave(f);
+}
+
+/* Failed ones count on the address, whoever it is; those of a service do not. */
+static void
+test_one_failed_REFRESH_too_many_closes(void **state)
+{
+    struct fake *u, *v;
+
+    (void)state;
+    conf.rate_limit_enabled = true;
+    conf.rate_limit_general = (struct limit_rule){ 3, 60000, 0 };
+    u = open_with("u", 100);
+    v = open_with("v", 100);
+    assert_int_equal(pass_refresh(passes, &u->c, "a.b.c"), FAULT_UNAUTHENTICATED);
+    assert_int_equal(pass_refresh(passes, &v->c, "a.b.c"), FAULT_UNAUTHENTICATED);
+    assert_int_equal(pass_refresh(passes, &u->c, text_of("v", 200)), FAULT_OTHER_SUB);
+    assert_int_equal(pass_refresh(passes, &u->c, text_of("u", 200)), FAULT_NONE);
+    assert_int_equal(pass_refresh(passes, &u->c, "a.b.c"), FAULT_UNAUTHENTICATED);
+    assert_string_equal(told(u), "");
+    v->c.pass.token->role = ROLE_SERVICE;
+    assert_int_equal(pass_refresh(passes, &v->c, "a.b.c"), FAULT_UNAUTHENTICATED);
+    assert_string_equal(told(v), "");
+    assert_int_equal(pass_refresh(passes, &u->c, "a.b.c"), FAULT_UNAUTHENTICATED);
+    assert_string_equal(told(u), "close:1008");
+    v->c.pass.token->role = ROLE_USER;
+    conf.rate_limit_enabled = false;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(pass_refresh(passes, &v->c, "a.b.c"), FAULT_UNAUTHENTICATED);
+    assert_string_equal(told(v), "");
+    leave(u);
+    leave(v);
 }
 
 /* --- revocation --- */
@@ -545,6 +580,7 @@ main(void)
         T(test_anonymous_has_nothing_that_ends),
         T(test_REFRESH_prevents_the_end),
         T(test_REFRESH_with_another_sub_or_a_bad_token_leaves_the_old_one),
+        T(test_one_failed_REFRESH_too_many_closes),
         T(test_revocation_is_asked_for_at_once),
         T(test_a_published_revocation_closes_whom_it_hits),
         T(test_after_a_loss_all_are_asked_about_again),
