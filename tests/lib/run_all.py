@@ -3,7 +3,8 @@
 Suites: unit (cmocka), api (cmocka with a private Redis), engine (random commands against the
 oracle), node (the client's modules), e2e, browser and faults (pytest; of the faults only their judge). Prints one line for each program,
 the whole output of those that failed, and at last `N passed, N failed`; the exit status says the
-same. Everything it leaves is in BUILD/test/all. WRAP (valgrind) and SLOW are honoured, see stack.py.
+same. Everything it leaves is in BUILD/test/all; the logs there grow as the programs run. WRAP
+(valgrind) and SLOW are honoured, see stack.py.
 """
 
 import argparse
@@ -25,7 +26,7 @@ JOBS = max(2, os.cpu_count() or 2)
 
 
 class Job:
-    """One program. `count(output, status)` gives (passed, failed)."""
+    """One program, which may say nothing for `seconds`. `count(output, status)` gives (passed, failed)."""
 
     def __init__(self, name, command, count, env=None, seconds=120):
         self.name, self.command, self.count = name, command, count
@@ -37,36 +38,47 @@ class Job:
         reports.mkdir(parents=True)
         options = f"exitcode=99:log_path={reports}/san:print_stacktrace=1"
         env = dict(os.environ, ASAN_OPTIONS=options, UBSAN_OPTIONS=options, TSAN_OPTIONS=options, **self.env)
-        process = subprocess.Popen(
-            [part.replace("{dir}", str(reports)) for part in self.command],
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            text, late = process.communicate(timeout=self.seconds)[0], False
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            text, late = process.communicate()[0], True
-        self.output = text.decode(errors="replace")
+        log = out / (re.sub(r"\W+", "-", self.name) + ".log")
+        with open(log, "wb") as said:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM"] + [part.replace("{dir}", str(reports)) for part in self.command],
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        late = not self.wait(process, log)
+        self.output = log.read_text(errors="replace")
         self.passed, self.failed = self.count(self.output, process.returncode)
         for report in sorted(reports.iterdir()):
             if report.stat().st_size:
                 self.output += f"\n{report.name}:\n" + report.read_text(errors="replace")
                 self.failed = max(1, self.failed)
         if late:
-            self.output += f"\nended after {self.seconds:g} s\n"
+            self.output += f"\nended after {self.seconds:g} s without a word\n"
         if (late or process.returncode != 0) and self.failed == 0:
             self.failed = 1
         if self.passed + self.failed == 0:
             self.output += "\nit ran no test\n"
             self.failed = 1
         self.took = time.monotonic() - began
-        (out / (re.sub(r"\W+", "-", self.name) + ".log")).write_text(self.output)
+        log.write_text(self.output)
         return self
+
+    def wait(self, process, log):
+        """Until it ends, or False if it had to be ended. How long all tests take depends on the machine; a
+        test that hangs does not."""
+        while True:
+            try:
+                process.wait(min(self.seconds, 5))
+                return True
+            except subprocess.TimeoutExpired:
+                if time.time() - log.stat().st_mtime > self.seconds:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    return False
 
 
 def cmocka(output, _status):
