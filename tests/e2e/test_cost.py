@@ -1,15 +1,13 @@
 """What a request costs, in instructions and in bytes, may not grow unnoticed: neither from change to change, nor with the session."""
-import os
 import sys
 
-from stack import ROOT, WRAP
+from stack import PLAIN, ROOT
 
 sys.path.insert(0, str(ROOT / "tests/bench"))
 
 import cost  # noqa: E402 (the path comes first)
 import large  # noqa: E402
 
-PLAIN = not WRAP and "SAN" not in os.environ and os.environ.get("BIN_DIR", "build/release").endswith("release")
 GROWTH = 3  # times, from 2 to 1,000 participants
 
 

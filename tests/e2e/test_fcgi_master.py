@@ -12,7 +12,7 @@ import time
 
 import pytest
 from fcgi_client import Request, get
-from stack import BIN_DIR, ROOT, SLOW, WRAP, alive, children, until
+from stack import BIN_DIR, PLAIN, ROOT, SLOW, WRAP, alive, children, until
 
 PROGRAM = (BIN_DIR if BIN_DIR.is_absolute() else ROOT / BIN_DIR) / "synckairos.fcgi"
 SESSION = "/v1/sessions/0e6c81f0-58b2-4f6f-9d39-6f4f4a6d2f01"
@@ -127,7 +127,7 @@ def test_it_starts_its_workers_and_leaves_nothing(make):
     assert sorted(p.name for p in master.folder.iterdir() if not p.name.startswith(("log-", "valgrind"))) == ["status"]
 
 
-if not WRAP and "SAN" not in os.environ:  # what cannot be traced twice
+if PLAIN:
 
     def test_workers_are_started_before_the_master_waits_for_anything(make, tmp_path):
         calls, traced = tmp_path / "log-calls", tmp_path / "log-traced"

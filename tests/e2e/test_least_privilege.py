@@ -8,7 +8,7 @@ import pytest
 import requests
 import redis as redis_client
 
-from stack import BIN_DIR, ROOT, SLOW, WRAP, until
+from stack import BIN_DIR, PLAIN, ROOT, SLOW, until
 from tokens import bearer
 from watch import Watcher, body, watch
 
@@ -135,7 +135,7 @@ def system_calls(make_stack, tmp_path):
         assert not forbidden, f"{program}: {sorted(forbidden)}"
 
 
-if not WRAP:  # one tracer at a time
+if PLAIN:
 
     def test_programs_make_no_system_call_that_the_units_forbid(make_stack, tmp_path):
         system_calls(make_stack, tmp_path)

@@ -91,20 +91,23 @@ def test_refusals_are_not_reported(make_stack, sentry):
     assert not sentry.received
 
 
+CRASH = signal.SIGABRT  # the others have a handler of AddressSanitizer where there is one, and keep it
+
+
 def watches_over_itself(pid):
-    """Whether the process has a handler for SIGSEGV; one that has just been forked has none yet."""
+    """Whether the process has a handler for CRASH; one that has just been forked has none yet."""
     caught = next(line.split()[1] for line in open(f"/proc/{pid}/status") if line.startswith("SigCgt:"))
-    return int(caught, 16) >> (signal.SIGSEGV - 1) & 1
+    return int(caught, 16) >> (CRASH - 1) & 1
 
 
 def test_crashes_are_reported(make_stack, sentry):
-    stack = make_stack(SENTRY_DSN=sentry.dsn, BROADCASTERS=2)
+    stack = make_stack(SENTRY_DSN=sentry.dsn, BROADCASTERS=2, WRAP="")  # valgrind would complain of it, too
     victim = stack.workers()[0]
     until(lambda: watches_over_itself(victim), say="a worker that has begun to serve")
     stack.expected.add(victim)
-    os.kill(victim, signal.SIGSEGV)
-    until(lambda: [e for e in sentry.events() if e["tags"].get("code") == "SIGSEGV"], 20, say="the report")
-    event = [e for e in sentry.events() if e["tags"].get("code") == "SIGSEGV"][0]
+    os.kill(victim, CRASH)
+    until(lambda: [e for e in sentry.events() if e["tags"].get("code") == CRASH.name], 20, say="the report")
+    event = [e for e in sentry.events() if e["tags"].get("code") == CRASH.name][0]
     assert event["level"] == "fatal" and event["logger"] == "synckairos.fcgi"
 
 

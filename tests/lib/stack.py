@@ -29,6 +29,8 @@ BIN_DIR = pathlib.Path(os.environ.get("BIN_DIR", "build/release"))
 WRAP = os.environ.get("WRAP", "")
 # Under valgrind or a sanitizer everything takes longer; waits are stretched by this.
 SLOW = float(os.environ.get("SLOW", "1"))
+# Neither below valgrind nor with a sanitizer: who traces or counts what the programs do finds nothing else then.
+PLAIN = not WRAP and BIN_DIR.name == "release"
 
 # A shell starts what it puts into the background with SIGINT ignored, and that is inherited.
 CTRL_C_WORKS = ["env", "--default-signal=INT,QUIT"]
