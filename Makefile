@@ -7,7 +7,7 @@ BUILD   := build/$(or $(SAN),release)
 PREFIX  ?= /usr/local
 PYTHON  := /usr/bin/python3
 PKGS    := hiredis json-c libpq libuv openssl
-WSPKGS  := libwebsockets libcurl
+WSPKGS  := libcurl
 
 # As many jobs as there are cores, unless -j says otherwise.
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)

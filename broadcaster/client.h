@@ -72,7 +72,7 @@ struct pass {
 };
 
 struct client {
-    void *socket; /* struct lws, NULL in tests */
+    void *socket; /* of client_io */
     struct clients *set;
     struct sub *subs; /* what it watches (hub.h) */
     struct client *dirty_prev, *dirty_next;

@@ -17,11 +17,9 @@ frame_head(unsigned char out[FRAME_HEAD_MAX], enum frame_opcode op, size_t len)
     return 2 + extra;
 }
 
-struct frame *
-frame_new(enum frame_opcode op, const void *payload, size_t len)
+static struct frame *
+make(const void *head, size_t n, const void *payload, size_t len)
 {
-    unsigned char head[FRAME_HEAD_MAX];
-    size_t n = frame_head(head, op, len);
     struct frame *f = xalloc(sizeof(*f) + n + len);
 
     assert(n + len <= UINT32_MAX);
@@ -31,6 +29,20 @@ frame_new(enum frame_opcode op, const void *payload, size_t len)
     if (len > 0)
         memcpy(f->bytes + n, payload, len);
     return f;
+}
+
+struct frame *
+frame_new(enum frame_opcode op, const void *payload, size_t len)
+{
+    unsigned char head[FRAME_HEAD_MAX];
+
+    return make(head, frame_head(head, op, len), payload, len);
+}
+
+struct frame *
+frame_raw(const void *bytes, size_t len)
+{
+    return make(bytes, len, NULL, 0);
 }
 
 struct frame *

@@ -28,6 +28,8 @@ size_t frame_head(unsigned char out[FRAME_HEAD_MAX], enum frame_opcode op, size_
 
 /* A new frame with one reference, the caller's. */
 struct frame *frame_new(enum frame_opcode op, const void *payload, size_t len);
+/* Bytes that go out among frames, and are none: the answer to a handshake. */
+struct frame *frame_raw(const void *bytes, size_t len);
 /* A Close frame; `reason` may be NULL, and is at most FRAME_REASON_MAX long. */
 struct frame *frame_close(uint16_t code, const char *reason);
 /*

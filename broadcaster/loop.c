@@ -23,6 +23,7 @@
 #include "scrape.h"
 #include "sentry.h"
 #include "server.h"
+#include "socket.h"
 #include "subscriber.h"
 #include "timekeeper.h"
 
@@ -345,7 +346,7 @@ start_parts(struct app *app)
         metrics_attach(status_metrics(app->status));
     metrics_hold(METRIC_WS_CONNECTIONS, 0);
     server_clock_init(&app->clock);
-    clients_init(&app->clients, &server_io, conf->ws_heartbeat_ms, clock_mono_ms());
+    clients_init(&app->clients, &socket_io, conf->ws_heartbeat_ms, clock_mono_ms());
     app->hub = hub_new(&hub_calls, conf->max_sessions);
     pass_calls.tally = status_tally(app->status);
     app->passes = passes_new(conf, app->tokens, &app->clients, &pass_calls);
@@ -382,7 +383,6 @@ stop_parts(struct app *app)
     subscriber_close(app->subscriber);
     reader_close(app->reader);
     database_close(app->database);
-    server_destroy_begin(app->server);
 }
 
 int
@@ -404,10 +404,9 @@ loop_run(const struct conf *conf)
     stop_parts(app);
     stop_handles(h);
     uv_run(&app->uv, UV_RUN_DEFAULT);
-    server_destroy_end(app->server);
-    uv_run(&app->uv, UV_RUN_DEFAULT);
     if (uv_loop_close(&app->uv) != 0)
         log_warn("handles left open", LOG_END);
+    server_free(app->server);
     hub_free(app->hub);
     passes_free(app->passes);
     token_keys_free(app->tokens);

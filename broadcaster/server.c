@@ -15,14 +15,14 @@
 #include "common/tally.h"
 #include "common/token.h"
 #include "failures.h"
+#include "frame.h"
 #include "head.h"
 #include "health.h"
 #include "hub.h"
 #include "pass.h"
+#include "socket.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <libwebsockets.h>
 #include <netdb.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -33,52 +33,8 @@
 
 struct server {
     struct app *app;
-    struct lws_context *context;
-    struct lws_vhost *vhost;
+    struct socket_calls calls;
     struct proxy_list proxies;
-};
-
-/* --- how clients reach their sockets --- */
-
-static bool
-io_is_stuck(struct client *c)
-{
-    return lws_partial_buffered(c->socket) != 0;
-}
-
-static bool
-io_write(struct client *c, const void *p, size_t len)
-{
-    /* the library takes a pointer to what it may write to, but does not on a raw socket */
-    bool ok = lws_write(c->socket, (unsigned char *)(uintptr_t)p, len, LWS_WRITE_RAW) >= 0;
-
-    /* while something waits it reads nothing, and would be woken without end for what came */
-    if (ok && io_is_stuck(c))
-        lws_rx_flow_control(c->socket, 0);
-    return ok;
-}
-
-static void
-io_want_write(struct client *c)
-{
-    lws_callback_on_writable(c->socket);
-}
-
-static void
-io_cut(struct client *c)
-{
-    /* The library's own way (LWS_TO_KILL_ASYNC) does nothing outside its callbacks under a
-     * foreign loop. So the socket ends under it, and it closes as for any peer that went away;
-     * what the peer did not take is given up. */
-    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
-    int fd = lws_get_socket_fd(c->socket);
-
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-    shutdown(fd, SHUT_RDWR);
-}
-
-const struct client_io server_io = {
-    .write = io_write, .is_stuck = io_is_stuck, .want_write = io_want_write, .cut = io_cut
 };
 
 /* --- plain HTTP --- */
@@ -200,12 +156,13 @@ refuse(struct server *s, int fd, const struct visit *v)
 
 /* --- those who got one --- */
 
-/* RFC 6455, 4.2.2. */
-static bool
+/* RFC 6455, 4.2.2. It goes out with what follows, in one write. */
+static void
 shake_hands(struct client *c, const struct head *head)
 {
     char text[64], accept[4 * ((SHA_DIGEST_LENGTH + 2) / 3) + 1], out[256];
     unsigned char digest[SHA_DIGEST_LENGTH];
+    struct frame *f;
     int n;
 
     n = snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", head->key);
@@ -217,7 +174,10 @@ shake_hands(struct client *c, const struct head *head)
                  accept,
                  admission_wants_ours(&head->a) ? "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n"
                                                 : "");
-    return io_write(c, out, (size_t)n);
+    f = frame_raw(out, (size_t)n);
+    f->stays = true;
+    (void)client_reply(c, f);
+    frame_drop(f);
 }
 
 static void
@@ -226,18 +186,14 @@ open_client(struct server *s, int fd, const struct visit *v)
     struct app *app = s->app;
     const struct head *head = v->head;
     const struct verdict_row *row = &verdict_rows[v->verdict];
-    struct lws *wsi = lws_adopt_descriptor_vhost(s->vhost, LWS_ADOPT_SOCKET,
-                                                 (lws_sock_file_fd_type)fd, SUBPROTOCOL, NULL);
-    struct client *c = wsi != NULL ? lws_wsi_user(wsi) : NULL;
+    struct client *c = socket_open(&app->uv, fd, &s->calls);
 
     if (c == NULL) {
-        log_warn("socket not adopted", LOG_INT("clients", app->clients.n));
-        return; /* and closed */
+        log_warn("socket not polled", LOG_INT("clients", app->clients.n));
+        return;
     }
-    c->socket = wsi;
     client_open(c, &app->clients, clock_mono_ms());
-    if (!shake_hands(c, head))
-        io_cut(c);
+    shake_hands(c, head);
     pass_take(app->passes, c, v->token, v->address);
     if (row->close != 0)
         client_finish(c, NULL, row->close, row->reason);
@@ -262,113 +218,58 @@ server_take(struct server *s, int fd, const struct head *head)
         refuse(s, fd, &v);
 }
 
-static int
-on_close(struct server *s, struct client *c)
+/* RFC 6455, 7.1.1: when all is said our side ends, and the peer's is read until it ends as
+ * well, lest a reset takes the Close frame with it. Who does not end it is cut (client.h). */
+static void
+end_if_over(struct client *c)
 {
-    if (!c->is_open)
-        return 0;
+    if (c->reader.is_over && c->queue_n == 0 && !socket_io.is_stuck(c))
+        socket_end(c);
+}
+
+static void
+on_received(void *ctx, struct client *c, const void *data, size_t len)
+{
+    struct server *s = ctx;
+
+    if (!c->reader.is_over && !talk_read(&s->app->talk, c, data, len))
+        end_if_over(c);
+}
+
+static void
+on_writable(void *ctx, struct client *c)
+{
+    struct server *s = ctx;
+
+    if (client_writable(c))
+        hub_catch_up(s->app->hub, c);
+    end_if_over(c);
+}
+
+static void
+on_gone(void *ctx, struct client *c)
+{
+    struct server *s = ctx;
+
     hub_leave(s->app->hub, c);
     pass_leave(s->app->passes, c);
     client_gone(c);
-    return 0;
 }
 
-static int
-on_receive(struct server *s, struct client *c, const void *in, size_t len)
-{
-    if (!c->is_open || c->reader.is_over)
-        return 0;
-    /* RFC 6455, 7.1.1: our side ends, and the peer's is read until it ends as well, lest a
-     * reset takes the Close frame with it. Who does not end it is cut (client.h). */
-    if (!talk_read(&s->app->talk, c, in, len) && !io_is_stuck(c))
-        shutdown(lws_get_socket_fd(c->socket), SHUT_WR);
-    return 0;
-}
-
-static int
-on_writable(struct server *s, struct client *c)
-{
-    if (!c->is_open)
-        return 0;
-    if (client_writable(c))
-        hub_catch_up(s->app->hub, c);
-    if (!io_is_stuck(c))
-        lws_rx_flow_control(c->socket, 1);
-    return 0;
-}
-
-static struct server *
-server_of(struct lws *wsi)
-{
-    return lws_context_user(lws_get_context(wsi));
-}
-
-static int
-callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len)
-{
-    struct client *c = user;
-
-    switch (why) {
-    case LWS_CALLBACK_RAW_RX:
-        return on_receive(server_of(wsi), c, in, len);
-    case LWS_CALLBACK_RAW_WRITEABLE:
-        return on_writable(server_of(wsi), c);
-    case LWS_CALLBACK_RAW_CLOSE:
-        return on_close(server_of(wsi), c);
-    default:
-        return 0;
-    }
-}
-
-/* --- the library --- */
-
-static const struct lws_protocols protocols[] = {
-    { .name = SUBPROTOCOL,
-      .callback = callback,
-      .per_session_data_size = sizeof(struct client),
-      .tx_packet_size = 16 * 1024 * 1024 }, /* a write is never cut into copies */
-    { .name = NULL },
-};
-
-static void
-on_log(int level, const char *line)
-{
-    char text[256];
-
-    snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
-    if (level == LLL_ERR)
-        log_warn("libwebsockets", LOG_STR("text", text));
-    else
-        log_debug("libwebsockets", LOG_STR("text", text));
-}
+/* --- life --- */
 
 struct server *
 server_new(struct app *app)
 {
     struct server *s = xalloc(sizeof(*s));
     struct fail f = { 0 };
-    void *loops[] = { &app->uv };
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-        .protocols = protocols,
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
-        .foreign_loops = loops,
-        .user = s,
-        .vhost_name = "synckairos",
-        .gid = (gid_t)-1,
-        .uid = (uid_t)-1,
-    };
 
     s->app = app;
+    s->calls = (struct socket_calls){
+        .received = on_received, .writable = on_writable, .gone = on_gone, .ctx = s
+    };
     if (proxy_list_parse(app->conf->trusted_proxies, &s->proxies, &f) != RC_OK)
         fatal(78, "TRUSTED_PROXIES: %s", f.message);
-    lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
-    s->context = lws_create_context(&info);
-    if (s->context == NULL)
-        fatal(70, "libwebsockets did not start (is libwebsockets-evlib-uv installed?)");
-    s->vhost = lws_create_vhost(s->context, &info);
-    if (s->vhost == NULL)
-        fatal(70, "libwebsockets gave no vhost");
     return s;
 }
 
@@ -379,14 +280,7 @@ server_has_room(const struct server *s, int waiting)
 }
 
 void
-server_destroy_begin(struct server *s)
+server_free(struct server *s)
 {
-    lws_context_destroy(s->context);
-}
-
-void
-server_destroy_end(struct server *s)
-{
-    lws_context_destroy(s->context);
     free(s);
 }

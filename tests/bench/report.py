@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 FIGURES = HERE / "peers/figures.txt"
 PEER_MIN = 0.80  # of its figure: a peer that does less was disturbed, or set up badly
 STEADY = ("switch", "get", "create", "small", "state", "connects")  # the rows whose peers are judged by it
-PACKAGES = ("nginx", "redis-server", "postgresql-15", "libwebsockets-dev", "libwslay-dev", "libhiredis-dev", "libfcgi-dev", "libnginx-mod-nchan", "wrk")
+PACKAGES = ("nginx", "redis-server", "postgresql-15", "libuv1-dev", "libwslay-dev", "libhiredis-dev", "libfcgi-dev", "libnginx-mod-nchan", "wrk")
 
 
 def said(*command):
