@@ -182,10 +182,10 @@ forget_sitter(struct passes *p, const struct client *c)
 static const char *
 who_of(const struct client *c, char out[WHO_MAX])
 {
-    bool is_user = c->pass.is_user;
+    const struct token *user = c->pass.is_user ? c->pass.token : NULL;
 
-    snprintf(out, WHO_MAX, "%s %s", is_user ? "user" : "address",
-             is_user ? c->pass.token->sub : c->pass.address);
+    snprintf(out, WHO_MAX, "%s %s", user != NULL ? "user" : "address",
+             user != NULL ? user->sub : c->pass.address);
     return out;
 }
 

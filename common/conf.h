@@ -52,6 +52,7 @@ struct conf {
     bool rate_limit_enabled;
     struct limit_rule rate_limit_switch, rate_limit_create, rate_limit_get, rate_limit_time,
         rate_limit_general, rate_limit_ws_connect, rate_limit_ws_messages;
+    struct limit_rule rate_limit_login; /* read and shown; there are no logins yet */
     const char *redis_url;
     const char *redis_password;
     const char *sentry_dsn; /* "" none */

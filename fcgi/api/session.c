@@ -285,7 +285,7 @@ delete_(struct req *rq, struct fail *f)
 const struct route session_routes[] = {
     { METHOD_POST,   "/v1/sessions",  AUTH_SYNC, LIMIT_CREATE,  session_create_fields,  NULL,       create,   201, ANSWER_SESSION, "Sessions", "Create a session, pending" },
     { METHOD_GET,    ONE,             AUTH_SYNC, LIMIT_GET,     NULL,                   NULL,       get,      200, ANSWER_SESSION, "Sessions", "Read a session; 304 for a current ETag" },
-    { METHOD_GET,    ONE "/poll",     AUTH_SYNC, LIMIT_GET,     NULL,                   poll_query, poll_,    200, ANSWER_SESSION, "Sessions", "Read a session if it is newer than since_version; else 304" },
+    { METHOD_GET,    ONE "/poll",     AUTH_SYNC, LIMIT_GENERAL, NULL,                   poll_query, poll_,    200, ANSWER_SESSION, "Sessions", "Read a session if it is newer than since_version; else 304" },
     { METHOD_POST,   ONE "/start",    AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       start,    200, ANSWER_SESSION, "Sessions", "Start a pending session: the first turn begins" },
     { METHOD_POST,   ONE "/switch",   AUTH_SYNC, LIMIT_SWITCH,  session_switch_fields,  NULL,       switch_,  200, ANSWER_SWITCH,  "Sessions", "End the turn and begin the next one" },
     { METHOD_POST,   ONE "/pause",    AUTH_SYNC, LIMIT_GENERAL, session_command_fields, NULL,       pause_,   200, ANSWER_SESSION, "Sessions", "Stop the clock of a running session" },

@@ -100,7 +100,7 @@ batch(struct req *rq, struct fail *f)
 
 /* clang-format off */
 const struct route session_batch_routes[] = {
-    { METHOD_POST, "/v1/sessions/batch", AUTH_SYNC, LIMIT_GET, batch_fields, NULL, batch, 200, ANSWER_BATCH, "Sessions", "Read up to 50 sessions" },
+    { METHOD_POST, "/v1/sessions/batch", AUTH_SYNC, LIMIT_GENERAL, batch_fields, NULL, batch, 200, ANSWER_BATCH, "Sessions", "Read up to 50 sessions" },
     { .path = NULL },
 };
 /* clang-format on */

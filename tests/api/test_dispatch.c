@@ -605,6 +605,30 @@ without_limits_the_headers_stay(void **state)
     assert_string_equal(private_redis_ask(&server, "KEYS *lim*"), "");
 }
 
+/* Whoever has one address of IPv6 has a whole /64 of them; IPv4 is the same in both spellings.
+ */
+static void
+addresses_count_by_network(void **state)
+{
+    static const struct {
+        const char *peer;
+        int status;
+    } asks[] = {
+        { "2001:db8::1", 200 },         { "2001:db8:0:0:ffff::2", 429 },
+        { "2001:db8:0:1::1", 200 },     { "198.51.100.1", 200 },
+        { "198.51.100.2", 200 },        { "198.51.100.1", 429 },
+        { "::ffff:198.51.100.2", 429 },
+    };
+
+    (void)state;
+    conf.rate_limit_time.count = 1;
+    for (size_t i = 0; i < sizeof(asks) / sizeof(*asks); i++) {
+        ask_with("GET", "/v1/time", NULL, "REMOTE_ADDR", asks[i].peer);
+        if (status != asks[i].status)
+            fail_msg("%s: %d", asks[i].peer, status);
+    }
+}
+
 /* The limiter alone is broken: its key has another type. The store works, so requests pass. */
 static void
 a_broken_limiter_lets_pass(void **state)
@@ -652,6 +676,7 @@ main(void)
         T(what_ends_early_counts_too),
         T(switches_are_limited_by_session),
         T(without_limits_the_headers_stay),
+        T(addresses_count_by_network),
         T(a_broken_limiter_lets_pass),
 #undef T
     };

@@ -344,10 +344,10 @@ bodies_of_batches_are_checked(void **state)
 }
 
 static void
-batches_are_limited_as_reads(void **state)
+batches_are_limited(void **state)
 {
     (void)state;
-    conf.rate_limit_get.count = 1;
+    conf.rate_limit_general.count = 1;
     assert_int_equal(ask_batch(""), 200);
     assert_int_equal(ask_batch("\"" ID "\""), 429);
 }
@@ -370,7 +370,7 @@ main(void)
         T(a_batch_commits_what_is_due),
         T(a_batch_after_a_restart_is_of_the_new_life),
         T(bodies_of_batches_are_checked),
-        T(batches_are_limited_as_reads),
+        T(batches_are_limited),
 #undef T
     };
     int failed;

@@ -129,6 +129,8 @@ test_values(void **state)
         { "RATE_LIMIT_SWITCH", "10", "10/1s" },
         { "RATE_LIMIT_GENERAL", "500", "500/1m" },
         { "RATE_LIMIT_GENERAL", "0", "0" },
+        { "RATE_LIMIT_LOGIN", "5", "5/1h" },
+        { "RATE_LIMIT_LOGIN", "5/fortnight", NULL },
         { "RATE_LIMIT_GENERAL", "ten", NULL },
         { "RATE_LIMIT_GENERAL", "10/", NULL },
         { "KEY_PREFIX", "a:", "a:" },

@@ -102,13 +102,42 @@ test_rows_are_sensible(void **state)
 
         assert_int_not_equal(r->summary[strlen(r->summary) - 1], '.');
         assert_int_equal(r->status == 204, r->answer == ANSWER_NOTHING);
-        if (strncmp(r->path, "/v1/", 4) == 0)
-            assert_int_not_equal(r->limit, LIMIT_NONE);
-        else
-            assert_int_equal(r->limit, LIMIT_NONE);
         for (const struct field *fd = r->body; fd != NULL && fd->type != F_END; fd++)
             assert_non_null(fd->doc);
     }
+}
+
+/* Some have a limit of their own; all others below /v1 count together. */
+static void
+test_limits_of_the_rows(void **state)
+{
+    static const struct {
+        enum method method;
+        const char *path;
+        enum limit_kind limit;
+    } own[] = {
+        { METHOD_POST, "/v1/sessions/{id}/switch", LIMIT_SWITCH },
+        { METHOD_POST, "/v1/sessions", LIMIT_CREATE },
+        { METHOD_GET, "/v1/sessions/{id}", LIMIT_GET },
+        { METHOD_GET, "/v1/time", LIMIT_TIME },
+    };
+    size_t found = 0;
+
+    (void)state;
+    for (size_t i = 0; i < route_count(); i++) {
+        const struct route *r = route_at(i);
+        enum limit_kind wanted = strncmp(r->path, "/v1/", 4) == 0 ? LIMIT_GENERAL : LIMIT_NONE;
+
+        for (size_t k = 0; k < sizeof(own) / sizeof(*own); k++) {
+            if (r->method != own[k].method || strcmp(r->path, own[k].path) != 0)
+                continue;
+            wanted = own[k].limit;
+            found++;
+        }
+        if (r->limit != wanted)
+            fail_msg("%s %s", method_name(r->method), r->path);
+    }
+    assert_int_equal(found, sizeof(own) / sizeof(*own));
 }
 
 static void
@@ -145,6 +174,7 @@ main(void)
         cmocka_unit_test(test_aliases),
         cmocka_unit_test(test_every_row_is_complete),
         cmocka_unit_test(test_rows_are_sensible),
+        cmocka_unit_test(test_limits_of_the_rows),
         cmocka_unit_test(test_no_two_rows_answer_the_same),
         cmocka_unit_test(test_method_names),
     };
