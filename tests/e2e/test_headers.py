@@ -47,7 +47,7 @@ def test_no_page_holds_a_script_or_a_style_of_its_own():
 def test_cors_without_a_list_lets_all_read(make_stack, origins):
     stack = make_stack(ALLOWED_ORIGINS=origins, BROADCASTERS=1)
     for origin in ({}, {"Origin": "https://evil.example"}):
-        for path in ("/v1/time", "/v1/nothing", "/demo/"):
+        for path in ("/v1/time", "/v1/nothing", "/demo/", "/ws"):
             answer = get(stack, path, **origin)
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
             assert answer.headers["Access-Control-Allow-Credentials"] == "true"
@@ -65,5 +65,14 @@ def test_cors_with_a_list(make_stack):
                 assert answer.headers.get("Access-Control-Allow-Origin") == wanted, (origin, method, path)
                 assert answer.headers.get("Access-Control-Allow-Credentials") == ("true" if wanted else None)
                 assert "Origin" in answer.headers["Vary"]
-        page = get(stack, "/demo/", **({"Origin": origin} if origin else {}))
-        assert page.headers.get("Access-Control-Allow-Origin") == wanted
+        for path in ("/demo/", "/ws"):
+            page = get(stack, path, **({"Origin": origin} if origin else {}))
+            assert page.headers.get("Access-Control-Allow-Origin") == wanted
+
+
+@pytest.mark.parametrize("path", ["/v1/time", "/v1/nothing", "/demo/", "/nothing", "/ws"])
+def test_every_answer_says_which_request_it_is_of(stack, path):
+    assert get(stack, path, **{"X-Request-Id": "mine-1"}).headers["X-Request-Id"] == "mine-1"
+    for sent in ({}, {"X-Request-Id": "x" * 129}, {"X-Request-Id": "a b"}):
+        said = get(stack, path, **sent).headers["X-Request-Id"]
+        assert said and said not in sent.values()
