@@ -90,5 +90,9 @@ enum rc redis_next(struct redis *r, struct redis_batch *b, int64_t wait_ms,
 
 /* Microseconds since epoch from a TIME reply; -1 when it is none. */
 int64_t redis_time_us(const struct redisReply *reply);
+/* Whether it is an array of nothing but strings. */
+bool redis_is_texts(const struct redisReply *reply);
+/* Whether it is a string that has the shape of a UUID. */
+bool redis_is_id(const struct redisReply *reply);
 
 #endif

@@ -1,6 +1,7 @@
 #include "redis_batch.h"
 #include "arena.h"
 #include "buf.h"
+#include "id.h"
 #include "lua_scripts.h"
 #include <assert.h>
 #include <hiredis/hiredis.h>
@@ -337,6 +338,23 @@ redis_batch_check(const struct redis_batch *b, int place, struct fail *f)
             return fail_log(f, RC_STORE_UNAVAILABLE, "redis: %s", reply->str);
     }
     return fail_log(f, RC_INTERNAL, "redis: %s", reply->str);
+}
+
+bool
+redis_is_texts(const struct redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (reply->element[i]->type != REDIS_REPLY_STRING)
+            return false;
+    return true;
+}
+
+bool
+redis_is_id(const struct redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING && id_is_uuid_shape(reply->str, reply->len);
 }
 
 int64_t

@@ -63,16 +63,11 @@ copy_text(char *out, size_t size, const redisReply *value)
     return true;
 }
 
+/* A hash, as HGETALL tells it. */
 static bool
-is_strings(const redisReply *array)
+is_hash(const redisReply *reply)
 {
-    if (array->type != REDIS_REPLY_ARRAY || array->elements % 2 != 0)
-        return false;
-    for (size_t i = 0; i < array->elements; i++) {
-        if (array->element[i]->type != REDIS_REPLY_STRING)
-            return false;
-    }
-    return true;
+    return redis_is_texts(reply) && reply->elements % 2 == 0;
 }
 
 static bool
@@ -166,7 +161,7 @@ take(const struct redisReply *const *reply, bool is_slice, struct session *s,
     session_init(s);
     s->is_slice = is_slice;
     *ld = (struct session_loaded){ .now_us = redis_time_us(reply[REPLY_TIME]) };
-    if (ld->now_us < 0 || !is_strings(reply[REPLY_HASH]) || !take_life(reply[REPLY_LIFE], ld))
+    if (ld->now_us < 0 || !is_hash(reply[REPLY_HASH]) || !take_life(reply[REPLY_LIFE], ld))
         return fail_log(f, RC_STORE_UNAVAILABLE, "redis: no replies to a load");
     ld->exists = reply[REPLY_HASH]->elements > 0;
     if (!ld->exists)

@@ -140,8 +140,8 @@ take_names(struct listing *l, int place, const struct mark *after, struct fail *
         const redisReply *id = reply->element[i], *score = reply->element[i + 1];
         struct name name = { .id = id->str, .score = score->str };
 
-        if (id->str && score->str && id_is_uuid_shape(id->str, id->len) &&
-            score_read(score->str, score->len, &name.at_ms) && is_behind(&name, after))
+        if (redis_is_id(id) && score->str && score_read(score->str, score->len, &name.at_ms) &&
+            is_behind(&name, after))
             l->name[l->total++] = name;
     }
     return RC_OK;

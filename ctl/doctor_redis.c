@@ -109,7 +109,7 @@ is_never_synced(struct doctor *d)
     redis_batch_add(b, "CONFIG GET appendfsync");
     if (redis_run(d->redis, b, NULL) == RC_OK)
         reply = redis_batch_reply(b, 0);
-    never = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+    never = reply != NULL && redis_is_texts(reply) && reply->elements == 2 &&
             strcmp(reply->element[1]->str, "no") == 0;
     redis_batch_free(b);
     return never;

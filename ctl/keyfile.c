@@ -1,4 +1,4 @@
-#include "keyfile.h"
+#include "keyfile_inside.h"
 
 #include "common/arena.h"
 #include "common/conf.h"
@@ -7,15 +7,10 @@
 
 #include <endian.h>
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
 #include <string.h>
 
-#define MAGIC "SyncKairos keys 1\n"
 #define TRIES 5 /* until no session was created between two looks */
 #define SCAN_COUNT "1000"
-#define BATCH_KEYS 500
-#define BATCH_BYTES (8u << 20)
-#define VALUE_MAX ((uint64_t)1 << 30)
 
 struct names {
     char (*at)[KEY_MAX];
@@ -54,6 +49,14 @@ names_settle(struct names *names)
 
 /* --- finding keys --- */
 
+/* What SCAN tells: how to go on, and keys. */
+static bool
+is_page(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+           reply->element[0]->type == REDIS_REPLY_STRING && redis_is_texts(reply->element[1]);
+}
+
 /* All keys below the prefix but the passing ones; `all` false: those of no partition. */
 static enum rc
 scan(const struct conf *conf, struct redis *r, bool all, struct names *out, struct fail *f)
@@ -71,9 +74,11 @@ scan(const struct conf *conf, struct redis *r, bool all, struct names *out, stru
         rc = redis_run(r, b, f);
         if (rc == RC_OK)
             rc = redis_batch_check(b, 0, f);
+        reply = redis_batch_reply(b, 0);
+        if (rc == RC_OK && !is_page(reply))
+            rc = fail_log(f, RC_INTERNAL, "redis: SCAN has no such answer");
         if (rc != RC_OK)
             break;
-        reply = redis_batch_reply(b, 0);
         snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
         found = reply->element[1];
         for (size_t i = 0; i < found->elements; i++) {
@@ -101,6 +106,8 @@ partition_names(const struct conf *conf, int partition, const redisReply *ids,
     names_add(out, keys_audit(prefix, partition).s);
     names_add(out, keys_audit_dead(prefix, partition).s);
     for (size_t i = 0; i < ids->elements; i++) {
+        if (!redis_is_id(ids->element[i]))
+            continue;
         names_add(out, keys_session(prefix, ids->element[i]->str).s);
         names_add(out, keys_idem(prefix, ids->element[i]->str).s);
         names_add(out, keys_switch_limit(prefix, ids->element[i]->str).s);
@@ -173,15 +180,15 @@ dump_partition(const struct conf *conf, struct redis *r, int partition, struct r
     return RC_OK;
 }
 
-/* How many of the sessions that were named are there. */
-static int64_t
-present(const redisReply *all, size_t sessions)
+/* Whether all the sessions that Redis counts were named, and are there. */
+static bool
+is_whole(const redisReply *all, size_t names)
 {
     int64_t n = 0;
 
-    for (size_t i = 0; i < sessions; i++)
-        n += all->element[1 + 2 * (3 + 3 * i)]->type == REDIS_REPLY_STRING;
-    return n;
+    for (size_t i = 3; i + 1 < names; i += 3)
+        n += all->element[1 + 2 * i]->type == REDIS_REPLY_STRING;
+    return n == all->element[0]->integer;
 }
 
 static enum rc
@@ -205,8 +212,7 @@ write_partition(const struct conf *conf, struct redis *r, FILE *out, int partiti
         partition_names(conf, partition, redis_batch_reply(ids, 0), &names);
         rc = dump_partition(conf, r, partition, b, &names, &all, f);
         if (rc == RC_OK)
-            whole =
-                present(all, redis_batch_reply(ids, 0)->elements) == all->element[0]->integer;
+            whole = is_whole(all, names.n);
     }
     if (rc == RC_OK)
         rc = put_all(conf, out, &names, 0, names.n, all->element + 1, written, f);
@@ -224,8 +230,8 @@ write_others(const struct conf *conf, struct redis *r, FILE *out, size_t *writte
     struct names names = { 0 };
     enum rc rc = scan(conf, r, false, &names, f);
 
-    for (size_t i = 0; i < names.n && rc == RC_OK; i += BATCH_KEYS) {
-        size_t n = names.n - i < BATCH_KEYS ? names.n - i : BATCH_KEYS;
+    for (size_t i = 0; i < names.n && rc == RC_OK; i += KEYFILE_BATCH) {
+        size_t n = names.n - i < KEYFILE_BATCH ? names.n - i : KEYFILE_BATCH;
         struct redis_batch *b = redis_batch_new();
         struct redisReply **at = xalloc(2 * n * sizeof(*at));
 
@@ -250,110 +256,11 @@ keyfile_write(const struct conf *conf, struct redis *r, FILE *out, size_t *n, st
     enum rc rc = RC_OK;
 
     *n = 0;
-    if (fputs(MAGIC, out) < 0)
+    if (fputs(KEYFILE_MAGIC, out) < 0)
         return fail_log(f, RC_INTERNAL, "the file of keys cannot be written");
     for (int i = 0; i < KEYS_PARTITIONS && rc == RC_OK; i++)
         rc = write_partition(conf, r, out, i, n, f);
     return rc == RC_OK ? write_others(conf, r, out, n, f) : rc;
-}
-
-/* --- reading --- */
-
-/* One record; false at the end, or with f set when it is damaged. */
-static bool
-take(FILE *in, const struct conf *conf, char key[KEY_MAX], char ttl[24], char **value,
-     size_t *len, struct fail *f)
-{
-    uint64_t head[3];
-    int used;
-
-    if (fread(head, 1, 1, in) == 0)
-        return false;
-    if (fread((char *)head + 1, sizeof(head) - 1, 1, in) == 1 &&
-        le64toh(head[0]) < KEY_MAX - strlen(conf->key_prefix) && le64toh(head[2]) < VALUE_MAX) {
-        used = snprintf(key, KEY_MAX, "%s", conf->key_prefix);
-        *len = le64toh(head[2]);
-        *value = xrealloc(*value, *len + 1);
-        key[(size_t)used + le64toh(head[0])] = '\0';
-        snprintf(ttl, 24, "%" PRIu64, le64toh(head[1]));
-        if (fread(key + used, 1, le64toh(head[0]), in) == le64toh(head[0]) &&
-            fread(*value, 1, *len, in) == *len)
-            return true;
-    }
-    (void)fail_log(f, RC_INTERNAL, "the file of keys is damaged");
-    return false;
-}
-
-static enum rc
-flush(struct redis *r, struct redis_batch *b, size_t *n, struct fail *f)
-{
-    enum rc rc = redis_run(r, b, f);
-
-    for (int i = 0; i < redis_batch_count(b) && rc == RC_OK; i++)
-        rc = redis_batch_check(b, i, f);
-    if (rc == RC_OK)
-        *n += (size_t)redis_batch_count(b);
-    redis_batch_clear(b);
-    return rc;
-}
-
-/* What lives were restored are over, even if this is the very Redis that they name: changes
- * after the backup were made under them, and no version may be used twice. */
-static enum rc
-end_lives(const struct conf *conf, struct redis *r, struct redis_batch *b, struct fail *f)
-{
-    size_t n = 0;
-    enum rc rc;
-
-    redis_batch_clear(b);
-    for (int i = 0; i < KEYS_PARTITIONS; i++)
-        redis_batch_add(b, "EXISTS %s", keys_life(conf->key_prefix, i).s);
-    rc = redis_run(r, b, f);
-    if (rc == RC_OK) {
-        struct redis_batch *end = redis_batch_new();
-
-        for (int i = 0; i < KEYS_PARTITIONS; i++)
-            if (redis_batch_reply(b, i)->integer == 1)
-                redis_batch_add(end, "HSET %s run_id restored",
-                                keys_life(conf->key_prefix, i).s);
-        rc = flush(r, end, &n, f);
-        redis_batch_free(end);
-    }
-    return rc;
-}
-
-enum rc
-keyfile_read(const struct conf *conf, struct redis *r, FILE *in, size_t *n, struct fail *f)
-{
-    struct redis_batch *b = redis_batch_new();
-    char key[KEY_MAX], ttl[24], magic[sizeof(MAGIC)] = "", *value = NULL;
-    size_t len = 0, bytes = 0;
-    struct fail damage = { 0 };
-    enum rc rc = RC_OK;
-
-    *n = 0;
-    if (fgets(magic, sizeof(magic), in) == NULL || strcmp(magic, MAGIC) != 0)
-        rc = fail_log(f, RC_INTERNAL, "this is no file of keys");
-    while (rc == RC_OK && take(in, conf, key, ttl, &value, &len, &damage)) {
-        const char *argv[] = { "RESTORE", key, ttl, value, "REPLACE" };
-        const size_t lens[] = { 7, strlen(key), strlen(ttl), len, 7 };
-
-        redis_batch_addv(b, 5, argv, lens);
-        bytes += len;
-        if (bytes > BATCH_BYTES || redis_batch_count(b) == BATCH_KEYS) {
-            rc = flush(r, b, n, f);
-            bytes = 0;
-        }
-    }
-    if (rc == RC_OK && damage.rc != RC_OK)
-        rc = fail_log(f, damage.rc, "%s", damage.log);
-    if (rc == RC_OK)
-        rc = flush(r, b, n, f);
-    if (rc == RC_OK)
-        rc = end_lives(conf, r, b, f);
-    free(value);
-    redis_batch_free(b);
-    return rc;
 }
 
 /* --- what is there --- */
@@ -390,8 +297,8 @@ keyfile_clear(const struct conf *conf, struct redis *r, struct fail *f)
 
     for (size_t i = 0; i < names.n && rc == RC_OK; i++) {
         redis_batch_add(b, "UNLINK %s", names.at[i]);
-        if (redis_batch_count(b) == BATCH_KEYS || i + 1 == names.n)
-            rc = flush(r, b, &gone, f);
+        if (redis_batch_count(b) == KEYFILE_BATCH || i + 1 == names.n)
+            rc = keyfile_flush(r, b, &gone, f);
     }
     free(names.at);
     redis_batch_free(b);

@@ -76,6 +76,7 @@ is_sound(const struct restore *r, const char *part)
         return true;
     if (!json_object_object_get_ex(about, "file", &file) ||
         !json_object_object_get_ex(about, "sha256", &hash) ||
+        !json_object_is_type(hash, json_type_string) ||
         !backup_path(r->dir, strcmp(part, "redis") == 0 ? BACKUP_KEYS : BACKUP_DUMP, path) ||
         !backup_hash(path, &size, hex))
         return false;

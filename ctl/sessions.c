@@ -48,15 +48,15 @@ struct tool {
 
 /* Read some of the sessions that have a wake-up in the partition, which is every session. */
 static enum rc
-read_some(struct tool *t, const redisReply *ids, size_t from, size_t to, struct fail *f)
+read_some(struct tool *t, const char *const *ids, size_t n, struct fail *f)
 {
     struct redis_batch *b = redis_batch_new();
     enum rc rc;
 
-    for (size_t i = from; i < to; i++)
-        session_load_add(b, t->conf->key_prefix, ids->element[i]->str);
+    for (size_t i = 0; i < n; i++)
+        session_load_add(b, t->conf->key_prefix, ids[i]);
     rc = redis_run(t->redis, b, f);
-    for (size_t i = from; i < to && rc == RC_OK; i++) {
+    for (size_t i = 0; i < n && rc == RC_OK; i++) {
         struct line *line = &t->lines[t->n];
         struct fail why = { 0 };
         struct session s;
@@ -64,8 +64,7 @@ read_some(struct tool *t, const redisReply *ids, size_t from, size_t to, struct 
         enum rc one;
 
         session_init(&s);
-        one = session_load_read(b, (int)(i - from) * SESSION_LOAD_COMMANDS,
-                                ids->element[i]->str, &s, &now_us, &why);
+        one = session_load_read(b, (int)i * SESSION_LOAD_COMMANDS, ids[i], &s, &now_us, &why);
         *line = (struct line){ .mode = s.mode,
                                .status = s.status,
                                .version = s.version,
@@ -73,7 +72,7 @@ read_some(struct tool *t, const redisReply *ids, size_t from, size_t to, struct 
                                .people = s.n };
         if (one == RC_STATE_UNREADABLE)
             line->status = STATUS_UNSET;
-        snprintf(line->id, sizeof(line->id), "%s", ids->element[i]->str);
+        snprintf(line->id, sizeof(line->id), "%s", ids[i]);
         session_fini(&s);
         if (one == RC_STORE_UNAVAILABLE)
             rc = fail_log(f, one, "%s", why.log);
@@ -88,7 +87,9 @@ read_some(struct tool *t, const redisReply *ids, size_t from, size_t to, struct 
 static enum rc
 read_partition(struct tool *t, int partition, struct fail *f)
 {
-    const redisReply *ids;
+    const redisReply *all;
+    const char **ids;
+    size_t n = 0;
     enum rc rc;
 
     redis_batch_clear(t->batch);
@@ -98,10 +99,15 @@ read_partition(struct tool *t, int partition, struct fail *f)
         rc = redis_batch_check(t->batch, 0, f);
     if (rc != RC_OK)
         return rc;
-    ids = redis_batch_reply(t->batch, 0);
-    t->lines = xrealloc(t->lines, (t->n + ids->elements + 1) * sizeof(*t->lines));
-    for (size_t i = 0; i < ids->elements && rc == RC_OK; i += BATCH)
-        rc = read_some(t, ids, i, i + BATCH < ids->elements ? i + BATCH : ids->elements, f);
+    all = redis_batch_reply(t->batch, 0);
+    ids = xalloc((all->elements + 1) * sizeof(*ids));
+    for (size_t i = 0; i < all->elements; i++)
+        if (redis_is_id(all->element[i]))
+            ids[n++] = all->element[i]->str;
+    t->lines = xrealloc(t->lines, (t->n + n + 1) * sizeof(*t->lines));
+    for (size_t i = 0; i < n && rc == RC_OK; i += BATCH)
+        rc = read_some(t, ids + i, i + BATCH < n ? BATCH : n - i, f);
+    free(ids);
     return rc;
 }
 
@@ -179,6 +185,10 @@ show_raw(struct tool *t, const char *id)
         redis_batch_check(t->batch, 0, &f) != RC_OK)
         return ctl_failed("sessions", &f);
     fields = redis_batch_reply(t->batch, 0);
+    if (!redis_is_texts(fields)) {
+        (void)fail_log(&f, RC_INTERNAL, "redis: HGETALL has no such answer");
+        return ctl_failed("sessions", &f);
+    }
     if (fields->elements == 0) {
         ctl_say("there is no session %s", id);
         return 1;

@@ -163,6 +163,8 @@ def test_a_damaged_or_unfinished_backup_is_refused_before_anything_is_touched(ma
         manifest = (folder / "manifest.json").read_text()
         (folder / "manifest.json").write_text(manifest.replace('"format":1', '"format":99'))
         assert ctl("restore", str(folder), **env(stack)).returncode == 65
+        (folder / "manifest.json").write_text(manifest.replace('"sha256":"', '"sha256":null,"was":"'))
+        assert ctl("restore", str(folder), **env(stack)).returncode == 65
         (folder / "manifest.json").unlink()
         said = ctl("restore", str(folder), **env(stack))
         assert said.returncode == 65 and "no finished backup" in said.stderr

@@ -44,13 +44,14 @@ def test_every_corpus_has_its_driver():
 LOOKS = re.compile(
     r"->(element|integer)\b|\b(json_parse|percent_next|pg_text|pg_int|body_array_at|redis_info_(value|is|number)|wslay_frame_recv|http_parser_execute)\("
 )
+REPLIES = re.compile(r"->element\[")
 # What libpq has read is handed on as it is; and two numbers that become gauges.
 ALIKE = {"common/pg_result.c", "broadcaster/database.c"}
 
 
-@pytest.mark.parametrize("folder", ["common", "fcgi", "broadcaster"])
-def test_who_looks_into_what_others_have_written_is_in_the_table(folder):
+@pytest.mark.parametrize("folder, words", [("common", LOOKS), ("fcgi", LOOKS), ("broadcaster", LOOKS), ("ctl", REPLIES)])
+def test_who_looks_into_what_others_have_written_is_in_the_table(folder, words):
     named = {parser.file for parser in PARSERS}
-    looks = {str(path.relative_to(cover.ROOT)) for path in (cover.ROOT / folder).rglob("*.c") if LOOKS.search(path.read_text())}
+    looks = {str(path.relative_to(cover.ROOT)) for path in (cover.ROOT / folder).rglob("*.c") if words.search(path.read_text())}
     assert looks, folder
     assert looks - named - ALIKE == set()
