@@ -185,10 +185,12 @@ client_queue(struct client *c, struct frame *f)
 void
 client_answer(struct client *c, struct frame *f)
 {
-    if (c->close_code != 0 || c->is_cut || c->is_behind || is_full(c, f) ||
-        c->set->io->is_stuck(c))
+    if (c->close_code != 0 || c->is_cut)
         return;
-    push(c, f);
+    if (is_full(c, f))
+        client_flush(c);
+    if (!c->is_cut && !is_full(c, f) && !c->set->io->is_stuck(c))
+        push(c, f);
 }
 
 bool
