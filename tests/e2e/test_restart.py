@@ -6,9 +6,10 @@ import time
 import pytest
 
 from load import Wrk, create_started
+from stack import SLOW
 
 pytestmark = pytest.mark.alone
-SECONDS = int(os.environ.get("LOAD_SECONDS", "8"))
+SECONDS = int(os.environ.get("LOAD_SECONDS", 8 * SLOW))
 
 
 def test_workers_that_leave_after_200_requests_lose_nothing(make_stack, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "lib"))
 
+import judge as judge_module  # noqa: E402
 from backlog import creations_were_refused_first, nobody_noticed, told_while_away  # noqa: E402
 from history import History, Record, State  # noqa: E402
 from judge import Judgement  # noqa: E402
@@ -40,6 +41,13 @@ RECORDS = [
     Record(OLD, 4, "cycle_switched", ""),
 ]
 FINAL = State(OLD, 4, "running")
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch):
+    """These histories are of a machine of the usual speed, whatever this one is."""
+    monkeypatch.setattr(judge_module, "FRESH_US", 2 * S)
+    monkeypatch.setattr(judge_module, "REOPEN_US", 5 * S)
 
 
 def judge(lines=GOOD, records=RECORDS, final=FINAL, **more):

@@ -14,7 +14,7 @@ await example(async (client) => {
   const watch = client.watch(id);
   await client.start(id);
   for (let move = 1; move <= 4; move++) {
-    await sleep(300);
+    await sleep(100);
     const { participants: clocks } = await client.switch(id);
     say(`move ${move}: ${clocks.map((p) => seconds(p.time_remaining_ms)).join(' to ')}`);
   }
