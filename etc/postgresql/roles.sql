@@ -22,5 +22,4 @@ GRANT SELECT, INSERT ON sync_events TO synckairos_app;
 GRANT SELECT, INSERT, UPDATE ON sync_sessions, sync_partitions, sync_seen TO synckairos_app;
 -- A session that is created anew has other participants.
 GRANT SELECT, INSERT, UPDATE, DELETE ON sync_participants TO synckairos_app;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO synckairos_app;
 GRANT EXECUTE ON FUNCTION sync_events_extend(integer) TO synckairos_app;

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -198,6 +199,47 @@ def test_public_keys_of_a_file(make_stack, tmp_path):
             assert answer.status_code == (404 if other == algorithm else 401)
         answer = ask(stack, "GET", f"/v1/sessions/{uuid.uuid4()}", bearer())
         assert answer.status_code == 401, "the secret counts for HS256 alone"
+
+
+def test_keys_are_replaced_while_it_runs(make_stack, tmp_path):
+    """A file with the old key and the new one, HUP and a fresh broadcaster: nobody is shut out. One that is broken gets no further than a worker that does not start."""
+    tmp_path.chmod(0o755)
+    file = tmp_path / "keys.pem"
+    old, new = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    file.write_bytes(pem(old))
+    stack = make_stack(AUTH_REQUIRED="true", JWT_ALGORITHM="ES256", JWT_PUBLIC_KEY_FILE=file, BROADCASTERS=1, FCGI_WORKERS=1)
+
+    def statuses():
+        sent = [{"Authorization": "Bearer " + jwt.encode({"sub": "u", "exp": int(time.time()) + 60}, key, algorithm="ES256")} for key in (old, new)]
+        asked = [ask(stack, "GET", f"/v1/sessions/{uuid.uuid4()}", headers).status_code for headers in sent]
+        opened = []
+        for headers in sent:
+            with RawSocket(stack.port, "/ws", f"Authorization: {headers['Authorization']}\r\n") as raw:
+                opened.append(raw.status)
+        return asked, opened
+
+    def become(asked, opened):
+        until(lambda: statuses() == (asked, opened), 20, every=0.2, say=lambda: f"{asked, opened}, not {statuses()}")
+
+    def replace_broadcaster():
+        pid = stack.pid("broadcaster-0")
+        stack.kill("broadcaster-0", 15)
+        stack.wait_restarted("broadcaster-0", pid)
+
+    assert statuses() == ([404, 401], [101, 401])
+    file.write_bytes(pem(old) + pem(new))
+    assert statuses() == ([404, 401], [101, 401]), "nobody has been told"
+    stack.kill("fcgi", signal.SIGHUP)
+    replace_broadcaster()
+    become([404, 404], [101, 101])
+    file.write_bytes(pem(new)[:-40])
+    stack.kill("fcgi", signal.SIGHUP)
+    until(lambda: "restart_given_up" in stack.log("fcgi"), 20, say="the broken file to be refused")
+    assert "JWT_PUBLIC_KEY_FILE: " in stack.log("fcgi") and statuses() == ([404, 404], [101, 101])
+    file.write_bytes(pem(new))
+    stack.kill("fcgi", signal.SIGHUP)
+    replace_broadcaster()
+    become([401, 404], [401, 101])
 
 
 def test_no_token_is_in_any_log(closed):

@@ -99,6 +99,22 @@ def test_redis_users_may_do_what_the_programs_do_and_no_more(make_stack):
             boss.execute_command(*command)
 
 
+def test_no_redis_user_may_do_what_no_program_asks_for():
+    """Each command that the users' file allows stands in some source, as it is sent."""
+    sources = [path.read_text() for folder in ("common", "fcgi", "broadcaster", "ctl") for path in (ROOT / folder).rglob("*") if path.suffix in (".c", ".lua")]
+    for name in re.findall(r" \+(\S+)", re.search(r"^user synckairos .*$", (ROOT / "etc/redis/users.acl").read_text(), re.M)[0]):
+        sent = re.compile("[\"']" + r"[\"', ]+".join(name.upper().split("|")) + r"\b")
+        assert any(sent.search(text) for text in sources), name
+
+
+def test_the_redis_user_may_do_what_every_script_does():
+    """Also those that run only when Redis has lost something."""
+    allowed = {name.partition("|")[0] for name in re.findall(r" \+(\S+)", re.search(r"^user synckairos .*$", (ROOT / "etc/redis/users.acl").read_text(), re.M)[0])}
+    scripts = list((ROOT / "common/lua").rglob("*.lua"))
+    called = {name.lower() for script in scripts for name in re.findall(r"redis\.p?call\('(\w+)'", script.read_text())}
+    assert len(called) > 20 and called <= allowed, called - allowed
+
+
 def allowed_calls(unit):
     """System calls that the filter of a unit lets through, as systemd names them."""
     sets = {}
