@@ -18,6 +18,7 @@ struct guest {
     uv_poll_t poll;
     int64_t since_ms;
     int fd;
+    int low;     /* bytes that wake us; a socket begins with 1 */
     size_t seen; /* bytes of the head so far */
 };
 
@@ -49,11 +50,14 @@ leave(struct guest *g)
 
 /* Wake for the next byte, not for those that were seen. */
 static void
-wait_beyond(int fd, size_t seen)
+wait_beyond(struct guest *g, size_t seen)
 {
     const int low = (int)seen + 1;
 
-    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+    if (low == g->low)
+        return;
+    setsockopt(g->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+    g->low = low;
 }
 
 static void
@@ -85,7 +89,6 @@ pass_on(struct foyer *f, int fd, char *head, size_t len)
         close(fd);
         return;
     }
-    wait_beyond(fd, 0);
     rc = head_read(&f->head, head, len);
     if (rc == HEAD_SOUND)
         f->pass(f->ctx, fd, &f->head);
@@ -118,9 +121,10 @@ on_readable(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (status == 0 && !look(fd, &g->seen, head, &len)) {
-        wait_beyond(fd, g->seen);
+        wait_beyond(g, g->seen);
         return;
     }
+    wait_beyond(g, 0);
     /* whoever takes the socket polls it, too: we have to be off it before */
     leave(g);
     pass_on(f, fd, head, len);
@@ -152,6 +156,7 @@ stay(struct foyer *f, int fd, size_t seen)
 
     g->foyer = f;
     g->fd = fd;
+    g->low = 1;
     g->seen = seen;
     g->since_ms = clock_mono_ms();
     if (uv_poll_init(f->timer.loop, &g->poll, fd) != 0) {
@@ -162,7 +167,7 @@ stay(struct foyer *f, int fd, size_t seen)
     g->poll.data = g;
     DL_APPEND(f->guests, g);
     f->n++;
-    wait_beyond(fd, seen);
+    wait_beyond(g, seen);
     uv_poll_start(&g->poll, UV_READABLE, on_readable);
 }
 

@@ -39,12 +39,9 @@ on_pause_over(uv_timer_t *timer)
 static bool
 accept_one(struct listener *l)
 {
-    int on = 1, size = SEND_BUFFER;
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         l->on_socket(l->ctx, fd);
         return true;
     }
@@ -72,13 +69,16 @@ on_poll(uv_poll_t *poll, int status, int events)
 static int
 listen_on(const struct addrinfo *a)
 {
-    int on = 1;
+    int on = 1, size = SEND_BUFFER;
     int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    /* what is accepted has these from here */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     close(fd);
