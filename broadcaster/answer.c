@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <http_parser.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,8 +17,10 @@
 /* An answer that the socket did not take at once. */
 struct rest {
     uv_tcp_t tcp;
+    uv_timer_t timer;
     uv_write_t write;
     struct buf text;
+    int closed; /* handles */
 };
 
 static void
@@ -28,38 +28,52 @@ on_closed(uv_handle_t *handle)
 {
     struct rest *r = handle->data;
 
+    if (++r->closed < 2)
+        return;
     buf_fini(&r->text);
     free(r);
 }
 
 static void
+end(struct rest *r)
+{
+    if (uv_is_closing((uv_handle_t *)&r->timer))
+        return;
+    uv_close((uv_handle_t *)&r->tcp, on_closed);
+    uv_close((uv_handle_t *)&r->timer, on_closed);
+}
+
+static void
 on_written(uv_write_t *write, int status)
 {
-    struct rest *r = write->data;
-
     (void)status;
-    uv_close((uv_handle_t *)&r->tcp, on_closed);
+    end(write->data);
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+    end(timer->data);
 }
 
 /* Takes the text. */
 static void
 send_rest(uv_loop_t *loop, int fd, struct buf *text, size_t from)
 {
-    const unsigned wait_ms = ANSWER_WAIT_MS;
     struct rest *r = xalloc(sizeof(*r));
     uv_buf_t part = uv_buf_init(text->data + from, (unsigned)(text->len - from));
 
     r->text = *text;
-    r->tcp.data = r->write.data = r;
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof(wait_ms));
+    r->tcp.data = r->timer.data = r->write.data = r;
     uv_tcp_init(loop, &r->tcp);
+    uv_timer_init(loop, &r->timer);
+    uv_timer_start(&r->timer, on_timer, ANSWER_WAIT_MS, 0);
     if (uv_tcp_open(&r->tcp, fd) != 0) {
         close(fd);
-        uv_close((uv_handle_t *)&r->tcp, on_closed);
-        return;
+        end(r);
+    } else if (uv_write(&r->write, (uv_stream_t *)&r->tcp, &part, 1, on_written) != 0) {
+        end(r);
     }
-    if (uv_write(&r->write, (uv_stream_t *)&r->tcp, &part, 1, on_written) != 0)
-        uv_close((uv_handle_t *)&r->tcp, on_closed);
 }
 
 /* Closing over bytes that nobody has read would reset the connection, and could take the answer

@@ -19,8 +19,9 @@ struct answer {
 
 /*
  * Answer on the non-blocking TCP socket `fd`, and close it: every answer is the last of its
- * connection. What the socket does not take at once goes out as the peer reads; who does not
- * read for ANSWER_WAIT_MS is cut. One write, and no allocation but the text's, for what fits
+ * connection. What the socket does not take at once goes out as the peer reads; who has not
+ * read all of it in ANSWER_WAIT_MS is cut, so nobody holds a socket, or up the end of the loop,
+ * for longer. One write, and no allocation but the text's, for what fits
  * the send buffer of a fresh socket.
  */
 #define ANSWER_WAIT_MS 5000
