@@ -113,8 +113,8 @@ client_gone(struct client *c)
     metrics_add(METRIC_WS_DISCONNECTS, 1, end_of(c), 0, 0);
 }
 
-static void
-cut(struct client *c)
+void
+client_cut(struct client *c)
 {
     forget_front(c, c->queue_n);
     if (c->is_cut)
@@ -207,7 +207,7 @@ client_reply(struct client *c, struct frame *f)
     if (is_full(c, f))
         fall_behind(c);
     if (is_full(c, f)) {
-        cut(c);
+        client_cut(c);
         return false;
     }
     push(c, f);
@@ -276,7 +276,7 @@ client_flush(struct client *c)
 
     while (c->queue_n > 0 && !c->is_cut && !io->is_stuck(c)) {
         if (!write_front(c))
-            cut(c);
+            client_cut(c);
     }
     set_dirty(c, false);
     if (!c->is_cut && (c->queue_n > 0 || c->is_behind))
@@ -320,7 +320,7 @@ beat(struct client *c, int64_t now_ms, int64_t timeout_ms)
     int64_t patience = c->close_code != 0 ? CLIENT_CLOSE_MS : timeout_ms;
 
     if (now_ms - c->heard_ms >= patience)
-        cut(c);
+        client_cut(c);
     else
         client_answer(c, c->set->ping);
 }

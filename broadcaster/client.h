@@ -34,7 +34,8 @@ struct client;
 /* Most that one write gathers; what the socket does not take of it is copied for this client
  * alone. A longer message goes alone. */
 #define CLIENT_WRITE_MAX (64 * 1024)
-/* A closing socket that does not take its last bytes is cut after this. */
+/* A closing socket that does not take its last bytes, or whose peer does not end it, is cut at
+ * the first heartbeat after this. */
 #define CLIENT_CLOSE_MS 5000
 
 struct client_io {
@@ -120,6 +121,10 @@ void client_finish(struct client *c, struct frame *last, uint16_t code, const ch
 /* The peer has sent a Close with this payload: queue the answer. Nothing is queued any more;
  * the socket goes when the peer ends it, or is cut. */
 void client_leave(struct client *c, const void *payload, size_t len);
+
+/* Give up what is queued, and drop the socket without a Close frame, later: it is safe within
+ * a list of clients. */
+void client_cut(struct client *c);
 
 void client_flush(struct client *c);
 void clients_flush(struct clients *set);

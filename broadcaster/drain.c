@@ -93,10 +93,7 @@ cut_all(struct drain *d)
         struct client *c;
 
         DL_FOREACH2(set->slots[i], c, slot_next)
-        if (!c->is_cut) {
-            c->is_cut = true;
-            set->io->cut(c);
-        }
+        client_cut(c);
     }
 }
 

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <http_parser.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

@@ -107,7 +107,6 @@ on_link_up(void *ctx)
     struct app *app = ctx;
 
     passes_link_up(app->passes);
-
     app->talk.store_is_away = false;
     hub_link_up(app->hub);
 }

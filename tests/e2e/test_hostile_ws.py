@@ -42,7 +42,7 @@ def port(request, stack):
     return stack.ws_port if request.param == "broadcaster" else stack.port
 
 
-# What a broadcaster may grow by in all these tests together, in KB: a few hundred sockets at once, and what the library keeps of them.
+# What a broadcaster may grow by in all these tests together, in KB: a few hundred sockets at once, and what malloc keeps of them.
 GROWTH = 32 * 1024
 
 
