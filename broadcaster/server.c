@@ -265,9 +265,12 @@ server_new(struct app *app)
     struct fail f = { 0 };
 
     s->app = app;
-    s->calls = (struct socket_calls){
-        .received = on_received, .writable = on_writable, .gone = on_gone, .ctx = s
-    };
+    s->calls =
+        (struct socket_calls){ .received = on_received,
+                               .writable = on_writable,
+                               .gone = on_gone,
+                               .ctx = s,
+                               .patience_ms = (unsigned)app->conf->ws_connection_timeout_ms };
     if (proxy_list_parse(app->conf->trusted_proxies, &s->proxies, &f) != RC_OK)
         fatal(78, "TRUSTED_PROXIES: %s", f.message);
     return s;

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -158,6 +160,7 @@ socket_open(uv_loop_t *loop, int fd, const struct socket_calls *calls)
         free(s);
         return NULL;
     }
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &calls->patience_ms, sizeof(unsigned));
     uv_poll_start(&s->poll, UV_READABLE, on_event);
     return &s->client;
 }

@@ -1,7 +1,8 @@
 /*
  * socket.h - the socket of a client: read as bytes come, written at once. What the kernel does
  * not take is kept and goes out before anything else; until then the socket is stuck. It is
- * read all the same.
+ * read all the same; so that who talks and never reads does not stay for ever, the kernel ends
+ * a socket of which nothing is taken for a time.
  *
  * One system call for each read and each write; no allocation and no copy but of what the
  * kernel did not take.
@@ -23,6 +24,8 @@ struct socket_calls {
     /* It has ended: client_gone is due. The memory goes after this. */
     void (*gone)(void *ctx, struct client *c);
     void *ctx;
+    unsigned
+        patience_ms; /* whoever takes nothing of what waits for so long is ended; 0: nobody */
 };
 
 /* How clients reach their sockets. */

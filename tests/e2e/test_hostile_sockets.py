@@ -104,6 +104,22 @@ def test_a_peer_that_listens_slowly_is_heard_however_much_there_is_to_tell_it(ma
         player.join()
 
 
+def test_a_peer_that_talks_and_never_listens_is_dropped_like_one_that_is_silent(make_stack):
+    """Else it could keep what waits for it as long as it likes."""
+    stack = make_stack(BROADCASTERS=1, WS_CONNECTION_TIMEOUT=3000, WS_HEARTBEAT_INTERVAL=500)
+    raw, _, _ = stuffed(stack, stack.ws_port, 6)
+
+    def is_dropped():
+        try:
+            raw.send(9, b"x")
+        except ConnectionError:
+            return connections(stack) == 0
+        return False
+
+    with raw:
+        until(is_dropped, 20, 0.3)
+
+
 def test_a_close_behind_much_that_waits_is_answered_behind_it_and_ends_our_side(make_stack):
     stack = make_stack(BROADCASTERS=1)
     raw, _, _ = stuffed(stack, stack.ws_port, 8)

@@ -56,7 +56,7 @@ on_gone(void *ctx, struct client *c)
 static int
 begin(void **state)
 {
-    static const struct socket_calls calls = { on_received, on_writable, on_gone, NULL };
+    static const struct socket_calls calls = { on_received, on_writable, on_gone, NULL, 0 };
     int ends[2];
 
     (void)state;
