@@ -108,6 +108,17 @@ def test_default_settings_answer_401_to_everybody_without_a_token(closed, bare):
             assert raw.status == 401 and "\r\nWWW-Authenticate: Bearer" in raw.head and b'"UNAUTHENTICATED"' in raw.rest
 
 
+def test_open_production_is_shown_and_opens_sync_sessions_alone(make_stack):
+    stack = make_stack(APP_ENV="production", AUTH_REQUIRED="false", ALLOW_ANONYMOUS="sync", GUEST_TOKENS="false", BROADCASTERS=1)
+    for url in (stack.base_url, f"http://127.0.0.1:{stack.ws_port}"):
+        assert requests.get(url + "/health", timeout=10).json()["anonymous"] == "sync"
+    line, = [line for line in map(json.loads, stack.log("fcgi").splitlines()) if line["message"] == "anonymous_access"]
+    assert (line["level"], line["to"]) == ("warn", "sync")
+    assert ask(stack, "POST", "/v1/sessions", json=body()).status_code == 201
+    assert ask(stack, "GET", "/v1/sessions").status_code == 401
+    assert ask(stack, "POST", "/v1/tokens/guest", json={}).status_code == 204, "no token is given"
+
+
 def listens_on(pid):
     """The addresses that a process listens on."""
     inodes = set()
