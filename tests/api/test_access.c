@@ -325,6 +325,25 @@ a_participant_repeats_his_own_switch(void **state)
     assert_int_equal(ask_as(P1, ROLE_USER, "POST", ONE "/switch", NULL), 403);
 }
 
+/* A key is its caller's: the same one of somebody else is another, and shows nothing. */
+static void
+nobody_gets_the_answer_to_the_key_of_another(void **state)
+{
+    static const char *const callers_of_it[] = { P1, "owner" };
+    static const int wanted[] = { 200, 400 };
+    struct fake_io fake;
+
+    (void)state;
+    make_session(0, 1);
+    for (int i = 0; i < 2; i++) {
+        fake_init(&fake, "POST", ONE "/pause", NULL);
+        fake_set(&fake, AUTH, ask_token(&(struct token_claims){ .sub = callers_of_it[i] }));
+        fake_set(&fake, "HTTP_IDEMPOTENCY_KEY", "click");
+        assert_int_equal(send_fake(&fake), wanted[i]);
+        assert_string_equal(header("Idempotency-Replayed"), "");
+    }
+}
+
 /* ---- limits ---- */
 
 static void
@@ -344,6 +363,20 @@ limits_count_the_user_and_spare_services(void **state)
     for (int i = 0; i < 2; i++)
         assert_int_equal(ask_as("root", ROLE_ADMIN, "GET", ONE, NULL), 200);
     assert_int_equal(ask_as("root", ROLE_ADMIN, "GET", ONE, NULL), 429);
+}
+
+/* Whoever is called as an address is uses up nothing of that. */
+static void
+a_user_is_never_taken_for_an_address(void **state)
+{
+    (void)state;
+    make_session(0, 0);
+    conf.rate_limit_enabled = true;
+    conf.rate_limit_general.count = 1;
+    assert_int_equal(ask_as("192.0.2.1", ROLE_USER, "POST", ONE "/start", "{"), 400);
+    assert_int_equal(ask_as("192.0.2.1", ROLE_USER, "POST", ONE "/start", "{"), 429);
+    assert_int_equal(ask("POST", ONE "/start", "{"), 401); /* from 192.0.2.1 */
+    assert_int_equal(ask("POST", ONE "/start", "{"), 429);
 }
 
 static void
@@ -426,13 +459,18 @@ revoked_tokens_count_on_the_address(void **state)
 static void
 an_unreadable_revocation_is_503(void **state)
 {
+    static const char *const nonsense[] = { "nonsense", "", "0000000000000000", "1.5" };
+    const struct token_claims claims = { .sub = "u", .iat_s = clock_wall_ms() / 1000 };
+
     (void)state;
     make_session(0, 0);
     private_redis_ask(&server, "LPUSH %s x", keys_revoked("t:", "sub", "u").s);
     assert_true(ask_as("u", ROLE_USER, "GET", ONE, NULL) >= 500);
     private_redis_ask(&server, "DEL %s", keys_revoked("t:", "sub", "u").s);
-    private_redis_ask(&server, "SET %s nonsense", keys_revoked("t:", "sub", "u").s);
-    assert_int_equal(ask_as("u", ROLE_USER, "GET", ONE, NULL), 401);
+    for (size_t i = 0; i < sizeof(nonsense) / sizeof(*nonsense); i++) {
+        private_redis_ask(&server, "SET %s %s", keys_revoked("t:", "sub", "u").s, nonsense[i]);
+        assert_int_equal(ask_with("GET", ONE, NULL, AUTH, ask_token(&claims)), 401);
+    }
 }
 
 int
@@ -451,7 +489,9 @@ main(void)
         T(the_token_may_speak_for_participants),
         T(rights_are_judged_before_guards),
         T(a_participant_repeats_his_own_switch),
+        T(nobody_gets_the_answer_to_the_key_of_another),
         T(limits_count_the_user_and_spare_services),
+        T(a_user_is_never_taken_for_an_address),
         T(a_service_switches_without_a_limit),
         T(a_revoked_token_is_refused_in_the_same_round_trip),
         T(revoked_tokens_count_on_the_address),
