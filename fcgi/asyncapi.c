@@ -13,7 +13,7 @@
     "or the subprotocol `synckairos.v1`, and asks by SUBSCRIBE. For one client versions of a " \
     "session only grow; a later `epoch` is newer whatever its version.\n\n"                    \
     "**Closed with** 1000 the session was deleted, 1001 the server stops, 1002 a frame that "  \
-    "RFC 6455 forbids, 1007 text that is no UTF-8, 1008 a sessionId that is missing or "       \
+    "the protocol forbids, 1007 text that is no UTF-8, 1008 a sessionId that is missing or "   \
     "malformed, the 11th malformed message within a minute, the 101st message, or too many "   \
     "failed tokens, 1009 a message over 10 KB, 1013 no room, 4401 the token has ended or was " \
     "revoked, 4429 too many sockets of one user.\n\n"                                          \

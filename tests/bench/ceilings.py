@@ -4,6 +4,7 @@ import ast
 import re
 import socket
 import subprocess
+import time
 
 import requests
 
@@ -54,8 +55,16 @@ def rows(how):
         count = REQUESTS_QUICK if how.quick else REQUESTS
         changes = lambda: int(redis.hget(life.decode(), "changes"))
 
+        def settled():
+            """changes() once the workers are through with what wrk did not wait for."""
+            last = -1
+            while last != (now := changes()):
+                last = now
+                time.sleep(0.2)
+            return now
+
         def script():
-            before = changes()
+            before = settled()
             out = subprocess.run(["redis-benchmark", "-s", ours.stack.redis_socket, "-c", str(CLIENTS), "-n", str(count), "--csv", *command],
                                  check=True, capture_output=True, timeout=120).stdout.decode("latin-1")
             assert changes() - before == count, (changes() - before, count)

@@ -4,6 +4,7 @@ import time
 import uuid
 
 from selenium.webdriver.support.ui import WebDriverWait
+from stack import SLOW
 from window import api, command, game_body, new_game, page, state
 
 
@@ -37,7 +38,7 @@ def fresh(shown):
 
 
 def test_the_limit_of_new_games_is_waited_out(make_stack, windows):
-    stack = make_stack(RATE_LIMIT_ENABLED=True, RATE_LIMIT_CREATE="2/6s+6s")
+    stack = make_stack(RATE_LIMIT_ENABLED=True, RATE_LIMIT_CREATE=f"2/{int(6 * SLOW)}s+{int(6 * SLOW)}s")
     session_id, both = running(stack, windows, 2)
     use_up(stack)
     reset(both[0])
@@ -53,7 +54,7 @@ def test_the_limit_of_new_games_is_waited_out(make_stack, windows):
 
 
 def test_a_reload_in_between_loses_nothing(make_stack, windows):
-    stack = make_stack(RATE_LIMIT_ENABLED=True, RATE_LIMIT_CREATE="2/6s+6s")
+    stack = make_stack(RATE_LIMIT_ENABLED=True, RATE_LIMIT_CREATE=f"2/{int(6 * SLOW)}s+{int(6 * SLOW)}s")
     session_id, both = running(stack, windows, 2)
     use_up(stack)
     reset(both[0])
