@@ -27,8 +27,8 @@ const char *revoke_kind_name(enum revoke_kind k); /* "sub", "sid", "jti" */
 /* Add the questions about a token to a batch, 1..3 of them; returns the place of the first. */
 int revoke_add(struct redis_batch *b, const char *prefix, const struct token *t);
 /*
- * Judge their replies. RC_OK; RC_UNAUTHENTICATED "The token has been revoked";
- * RC_STORE_UNAVAILABLE when Redis has refused the question.
+ * Judge their replies. RC_OK; RC_UNAUTHENTICATED "The token has been revoked"; else why Redis
+ * has refused the question (redis_batch_check): who cannot be asked about is not let in.
  */
 enum rc revoke_judge(const struct redis_batch *b, int place, const struct token *t,
                      struct fail *f) MUSTCHECK;

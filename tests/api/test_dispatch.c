@@ -602,6 +602,12 @@ without_limits_the_headers_stay(void **state)
     conf.rate_limit_create.count = 1;
     assert_int_equal(ask("POST", "/v1/sessions", BODY), 201);
     assert_int_equal(ask("POST", "/v1/sessions", "{"), 400);
+    conf.rate_limit_switch.count = 1;
+    assert_int_equal(ask("POST", ONE "/start", NULL), 200);
+    for (int i = 0; i < 3; i++) {
+        ask("POST", ONE "/switch", NULL);
+        expect(200, "\r\nRateLimit-Limit: 1\r\nRateLimit-Remaining: 1\r\n");
+    }
     assert_string_equal(private_redis_ask(&server, "KEYS *lim*"), "");
 }
 

@@ -4,6 +4,7 @@
 #include "broadcaster/seat.h"
 
 #include "common/conf.h"
+#include "common/keys.h"
 #include "common/redis.h"
 #include "common/tally.h"
 #include "common/token.h"
@@ -419,7 +420,7 @@ said(const char *word)
 {
     size_t len;
     const char *wire = redis_batch_wire(asked.b, &len), *at = wire;
-    char needle[40];
+    char needle[KEY_MAX + 16];
     int n = 0;
 
     snprintf(needle, sizeof(needle), "$%zu\r\n%s\r\n", strlen(word), word);
@@ -503,6 +504,24 @@ test_who_leaves_before_the_answer_gives_its_seat_back(void **state)
     at(SEAT_BEAT_MS - 1);
     passes_pump(passes);
     assert_null(asked.b); /* nothing was counted */
+}
+
+/* Whoever came as an address and says later who it is stays counted as that. */
+static void
+test_REFRESH_changes_no_seat(void **state)
+{
+    struct fake *f = open_with(NULL, 0);
+
+    (void)state;
+    passes_pump(passes);
+    assert_int_equal(said(keys_seats("t:", "address 192.0.2.1").s), 1);
+    reply_number(1);
+    assert_int_equal(pass_refresh(passes, &f->c, text_of("u", 1000)), FAULT_NONE);
+    leave(f);
+    passes_pump(passes);
+    assert_int_equal(said("close"), 1);
+    assert_int_equal(said(keys_seats("t:", "address 192.0.2.1").s), 1);
+    reply_number(1);
 }
 
 /* Nobody knows what a lost question did: the open ones are counted under another name, also
@@ -589,6 +608,7 @@ main(void)
 #define C(name) cmocka_unit_test_setup_teardown(name, begin_counting, end)
         C(test_4429_when_there_is_no_seat),
         C(test_who_leaves_before_the_answer_gives_its_seat_back),
+        C(test_REFRESH_changes_no_seat),
         C(test_after_a_lost_answer_all_are_counted_anew),
         C(test_an_error_lets_pass),
         C(test_it_says_that_it_lives),

@@ -617,6 +617,25 @@ test_leeway_of_exp_nbf_and_iat(void **state)
     }
 }
 
+static void
+test_so_many_participants_and_no_more(void **state)
+{
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, TOKEN_TEXT_MAX);
+    buf_str(&body, "{\"sub\":\"u\",\"exp\":1700000100,\"participants\":[\"" PLAYER "\"");
+    for (int i = 1; i < TOKEN_PARTICIPANTS_MAX; i++)
+        buf_str(&body, ",\"" PLAYER "\"");
+    buf_str(&body, "]}");
+    assert_int_equal(check_claims(buf_cstr(&body)), RC_OK);
+    assert_int_equal(got->n, TOKEN_PARTICIPANTS_MAX);
+    body.len -= 2;
+    buf_str(&body, ",\"" PLAYER "\"]}");
+    assert_int_equal(check_claims(buf_cstr(&body)), RC_UNAUTHENTICATED);
+    buf_fini(&body);
+}
+
 /* Whose issuer's clock runs ahead: it was issued when it was first seen, so what is revoked
  * afterwards is over. */
 static void
@@ -837,6 +856,7 @@ main(void)
         T(test_headers_that_are_refused),
         T(test_claims_that_are_refused),
         T(test_leeway_of_exp_nbf_and_iat),
+        T(test_so_many_participants_and_no_more),
         T(test_issued_when_first_seen_at_the_latest),
         T(test_known_token_ends),
         T(test_many_tokens),
