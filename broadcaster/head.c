@@ -275,9 +275,10 @@ is_upgrade_sound(const http_parser *parser, const char *const value[FIELD__MAX])
     bool has_body = parser->uses_transfer_encoding ||
                     ((parser->flags & F_CONTENTLENGTH) != 0 && parser->content_length != 0);
 
-    return strcasecmp(value[FIELD_UPGRADE], "websocket") == 0 && value[FIELD_KEY] != NULL &&
-           is_key(value[FIELD_KEY]) && names_upgrade(value[FIELD_CONNECTION]) && !has_body &&
-           parser->http_major == 1 && parser->http_minor >= 1;
+    return strcasecmp(value[FIELD_UPGRADE], "websocket") == 0 && value[FIELD_HOST] != NULL &&
+           value[FIELD_KEY] != NULL && is_key(value[FIELD_KEY]) &&
+           names_upgrade(value[FIELD_CONNECTION]) && !has_body && parser->http_major == 1 &&
+           parser->http_minor >= 1;
 }
 
 /* --- all of it --- */

@@ -33,8 +33,8 @@ enum head_rc { HEAD_SOUND, HEAD_BAD, HEAD_LARGE, HEAD_SLOW };
  * Read the head s[0..len), at most HEAD_MAX long. HEAD_LARGE: it does not end, or has too many
  * fields. HEAD_BAD: it is no HTTP; or two programs may read it differently (a field twice that
  * may come once, folded lines); or a parameter is badly encoded or has a NUL; or it wants an
- * upgrade, and not to a WebSocket in the one way there is: GET, HTTP/1.1, one key of 16 bytes,
- * no body. Who may do what is not judged (admission.h).
+ * upgrade, and not to a WebSocket in the one way there is: GET, HTTP/1.1, a Host, one key of 16
+ * bytes, no body. Who may do what is not judged (admission.h).
  */
 enum head_rc head_read(struct head *head, const char *s, size_t len);
 

@@ -250,7 +250,7 @@ def knock(port, target="/ws", more="", method="GET", **headers):
 
 
 @pytest.mark.parametrize("headers,status", [
-    ({"Sec-WebSocket-Key": None}, 400), ({"Sec-WebSocket-Key": "abc"}, 400), ({"Sec-WebSocket-Key": "A" * 500}, 400), ({"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZ!=="}, 400),
+    ({"Host": None}, 400), ({"Sec-WebSocket-Key": None}, 400), ({"Sec-WebSocket-Key": "abc"}, 400), ({"Sec-WebSocket-Key": "A" * 500}, 400), ({"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZ!=="}, 400),
     ({"Upgrade": "h2c"}, 400), ({"Upgrade": "foo, websocket"}, 400), ({"Upgrade": "websocket/13"}, 400), ({"Upgrade": "WebSocket"}, 101), ({"Sec-WebSocket-Version": "8"}, 426),
     ({"Sec-WebSocket-Version": "0013"}, 426), ({"Sec-WebSocket-Version": None}, 426), ({"Sec-WebSocket-Protocol": "foo"}, 400), ({"Sec-WebSocket-Protocol": "SYNCKAIROS.V1"}, 400),
     ({"Sec-WebSocket-Protocol": "synckairos.v1x"}, 400), ({"Sec-WebSocket-Protocol": "foo, synckairos.v1"}, 101), ({"Sec-WebSocket-Protocol": ",,,"}, 400),

@@ -27,7 +27,7 @@ static const struct {
       HEAD_SOUND },
     { GET UP KEY "Content-Length: 0\r\n\r\n", HEAD_SOUND },
     { GET UP KEY "X: caf\xc3\xa9\tx\r\nY:\r\n\r\n", HEAD_SOUND },
-    { "GET http://a/ws?a=%20 HTTP/1.1\n" UP KEY "\r\n", HEAD_SOUND },
+    { "GET http://a/ws?a=%20 HTTP/1.1\nHost: a\r\n" UP KEY "\r\n", HEAD_SOUND },
     { "POST /health HTTP/1.1\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", HEAD_SOUND },
     { "POST /ws HTTP/1.1\r\n" UP "\r\n", HEAD_SOUND }, /* wants nothing of ours */
     { "GET /health HTTP/1.0\r\n\r\n", HEAD_SOUND },
@@ -55,7 +55,8 @@ static const struct {
     { GET "Upgrade: websocket\r\nConnection: upgraded\r\n" KEY "\r\n", HEAD_BAD },
     { GET UP KEY "Content-Length: 1\r\n\r\n", HEAD_BAD },
     { GET UP KEY "Transfer-Encoding: chunked\r\n\r\n", HEAD_BAD },
-    { "GET /ws HTTP/1.0\r\n" UP KEY "\r\n", HEAD_BAD },
+    { "GET /ws HTTP/1.0\r\nHost: a\r\n" UP KEY "\r\n", HEAD_BAD },
+    { "GET /ws HTTP/1.1\r\n" UP KEY "\r\n", HEAD_BAD }, /* no Host */
     /* what two programs may read differently */
     { GET "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", HEAD_BAD },
     { GET "Host: b\r\n\r\n", HEAD_BAD },
