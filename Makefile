@@ -216,14 +216,14 @@ api-test: $(API_BIN) ## only the tests against a private Redis
 engine-props: $(ENGINE_BIN) $(FUZZ_BIN) ## only random commands and broken bytes into the engine
 	@$(RUN_ALL) engine
 
-asan-test: ## all tests with AddressSanitizer and UBSan
+asan-test: ## all tests with AddressSanitizer and UBSan; half an hour on two busy cores
 	@$(MAKE) --no-print-directory SAN=address SLOW=3 test
-tsan-test: ## the broadcaster's tests and all end-to-end tests with ThreadSanitizer
+tsan-test: ## all tests with ThreadSanitizer; half an hour
 	@# ThreadSanitizer of gcc 12 does not start where addresses are random in more than 28 bits.
 	@$$(setarch -R true 2>/dev/null && echo setarch -R) $(MAKE) --no-print-directory SAN=thread SLOW=4 test
 VALGRIND = valgrind -q --trace-children=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
   --trace-children-skip=*/redis-server,*/redis-cli --error-exitcode=99 --log-file={dir}/valgrind.%p
-valgrind-test: | packages ## all tests under valgrind
+valgrind-test: | packages ## all tests under valgrind; an hour
 	@SLOW=10 WRAP='$(VALGRIND)' $(MAKE) --no-print-directory test
 coverage: ## which lines the tests reach; the report is build/coverage/index.html
 	@etc/dev/install cover
