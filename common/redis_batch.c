@@ -315,13 +315,13 @@ says(const char *text, const char *word)
 {
     size_t len = strlen(word);
 
-    for (const char *p = text; p; p = strstr(p, ": -")) {
-        if (p != text)
-            p += 3;
-        if (strncmp(p, word, len) == 0 && (p[len] == ' ' || p[len] == '\0'))
-            return true;
+    while (strncmp(text, word, len) != 0 || (text[len] != ' ' && text[len] != '\0')) {
+        text = strstr(text, ": -");
+        if (!text)
+            return false;
+        text += strlen(": -");
     }
-    return false;
+    return true;
 }
 
 enum rc
