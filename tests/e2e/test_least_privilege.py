@@ -1,6 +1,7 @@
 """What we ship for real deployments gives the programs what they need, and nothing else."""
 import pathlib
 import re
+import socket
 import subprocess
 
 import psycopg2
@@ -180,6 +181,7 @@ def test_postgres_role_of_the_programs_writes_the_trail_and_cannot_touch_it(make
     ours = subprocess.Popen([BIN_DIR / "synckairos-broadcaster"], env=env, stderr=log.open("wb"), cwd=ROOT)
     try:
         until(lambda: not stack.broadcasters(), say="the end of the others")
+        until(lambda: socket.socket().connect_ex(("127.0.0.1", stack.ws_port)) == 0, say="the one that takes their place")
         everything(stack)
         assert '"level":"error"' not in log.read_text()
     finally:
