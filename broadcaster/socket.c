@@ -70,7 +70,7 @@ io_write(struct client *c, const void *p, size_t len)
         return n >= 0;
     s->rest_at = 0;
     s->rest_len = len - (size_t)n;
-    s->rest = xalloc(s->rest_len);
+    s->rest = xrealloc(NULL, s->rest_len); /* not zeroed for nothing */
     memcpy(s->rest, (const char *)p + n, s->rest_len);
     io_want_write(c);
     return true;
