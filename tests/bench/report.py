@@ -17,7 +17,7 @@ PACKAGES = ("nginx", "redis-server", "postgresql-15", "libuv1-dev", "libwslay-de
 
 def said(*command):
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE).stdout.strip("\n")
     except (OSError, subprocess.CalledProcessError):
         return ""
 
