@@ -224,8 +224,9 @@ def test_metrics_port_tells_the_same_as_the_web_port(make_stack):
     stack = make_stack(BROADCASTERS=3)
     session = started(stack, bank=86_400_000)
     with watch(stack, session) as watcher:
-        until(lambda: watcher.messages, say="a message")
+        watcher.wait_for("STATE_SYNC")
         requests.post(f"{stack.base_url}/v1/sessions/{session}/switch", timeout=10 * SLOW)
+        watcher.wait_for("STATE_UPDATE")
 
         def shown():
             # Whichever broadcaster is asked, it asked Redis a while ago.
