@@ -21,8 +21,7 @@ enum field {
     FIELD_PROTOCOL,
     FIELD_FORWARDED_FOR,
     FIELD_PEER,
-    FIELD__MAX,
-    FIELD_NONE = FIELD__MAX
+    FIELD__MAX /* none of them */
 };
 
 static const struct {
